@@ -1,0 +1,211 @@
+"""How a node is declared: its inputs, parameters and stages, once, for everything that asks.
+
+A node is a class with a docstring, ``Input`` and ``Param`` attributes and ``@stage`` functions:
+
+    @node(version=1, output=Output("Mattes", "matte"))
+    class Matte:
+        \"\"\"Turn masks into alpha.\"\"\"
+        plate = Input("Image")
+        logits = Input("Masks")
+        band = Float(8.0, "Band", "Width of the unknown band", unit="plate pixels")
+
+        @stage(per="layer", params=("band",))
+        def matte(given, context): ...      # computes from exactly what was given
+
+        @matte.needs
+        def matte(at):                      # says what is given, purely and without pixels
+            return {"plate": at.input("plate"), "logits": at.input("logits")}
+
+``needs`` is the only source of what is fetched, of the key, and of what is dirty. It returns names
+with a ``Need`` each, or a list or dict of Needs. The compute function receives the same structure
+with values in their place, and a context with the parameters that the stage named, and no more.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from rotograph.parameter import Param
+from rotograph.shape import Shape
+
+Wire = Literal["Image", "Detections", "Masks", "Mattes"]
+Per = Literal["frame", "layer", "shot"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A port. accepts: the kinds of result that may be wired to it."""
+
+    accepts: tuple[Wire, ...]
+    help: str
+    optional: bool = False
+
+    def __init__(self, *accepts: Wire, help: str, optional: bool = False) -> None:
+        object.__setattr__(self, "accepts", accepts)
+        object.__setattr__(self, "help", help)
+        object.__setattr__(self, "optional", optional)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the node hands on: the kind of result and the stage that makes it.
+
+    beside: other stages that may be asked for through the same wire, such as a matte's
+    foreground; they are computed only when they are.
+    """
+
+    wire: Wire
+    stage: str
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A need: the result of a stage of some node. layer and frame are None where they mean nothing."""
+
+    node: str
+    stage: str
+    layer: str | None
+    frame: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A need: something outside the graph, named by its content.
+
+    kind: "pixels" or "attributes" of one frame of a plate, "mask" (a file of a prompt), "frozen"
+    (an approved result). path: the file, absolute. index: the frame within a movie, else None.
+    selection: what of the file is meant, such as (("layer", "diffuse"),).
+    """
+
+    kind: Literal["pixels", "attributes", "mask", "frozen"]
+    path: str
+    index: int | None = None
+    selection: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A need: a small value, keyed by itself."""
+
+    value: Any
+
+
+Need = Result | Leaf | Value
+Needs = Mapping[str, "Need | list[Need] | dict[Any, Need] | None"]
+
+
+@dataclass
+class Stage:
+    """One step of a node, with keys of its own.
+
+    per: one result per frame, per layer and frame, or one for the whole shot.
+    params: the parameters its compute receives; they are in its key.
+    models: role -> the parameter that names its model; the models' identities are in its key.
+    colour: whether it asks OCIO; the configuration's digest is then in its key.
+    tier: what the store drops first ("features") and last ("mattes").
+    stored: False for what is read again more cheaply than it is kept.
+    effect: True for a stage that writes files instead of returning a result.
+    operator, version: for a step that several operators have in common, the name and version it
+    goes by in keys, so that its results are shared; else the node's own.
+    memory: bytes that its compute takes for each pixel of the plate, so that heavy frames do not
+    run side by side beyond the machine's memory.
+    """
+
+    compute: Callable[..., Any]
+    name: str
+    per: Per = "frame"
+    params: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    colour: bool = False
+    tier: Literal["features", "results", "mattes"] = "results"
+    stored: bool = True
+    effect: bool = False
+    operator: str = ""
+    version: int = 0
+    memory: int = 0
+    needs_function: Callable[..., Needs] | None = field(default=None, repr=False)
+
+    def needs(self, function: Callable[..., Needs]) -> Stage:
+        """Decorator: the function that says what this stage is given."""
+        self.needs_function = function
+        return self
+
+
+def stage(
+    per: Per = "frame", **options: Any
+) -> Callable[[Callable[..., Any]], Stage]:
+    """Decorator: a step of a node; see Stage."""
+
+    def declare(compute: Callable[..., Any]) -> Stage:
+        return Stage(compute, compute.__name__, per, **options)
+
+    return declare
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A declared node.
+
+    describe: from the node's parameters and what is wired to it, the Shape of its output.
+    check: what a document may not say, beyond what each parameter checks (raises GraphError).
+    """
+
+    name: str
+    version: int
+    help: str
+    inputs: Mapping[str, Input]
+    params: Mapping[str, Param]
+    stages: Mapping[str, Stage]
+    output: Output | None
+    describe: Callable[..., Shape]
+    files: Callable[..., Any] | None = None
+
+    @property
+    def effect(self) -> Stage | None:
+        """The stage that writes files, if the node has one."""
+        return next((s for s in self.stages.values() if s.effect), None)
+
+
+def node(*, version: int, output: Output | None = None) -> Callable[[type], NodeType]:
+    """Decorator: a class becomes a NodeType.
+
+    version: raised whenever the same recipe would give other pixels.
+
+    Raises TypeError when the declaration does not hold together: a developer sees it at import.
+    """
+
+    def declare(cls: type) -> NodeType:
+        members = vars(cls)
+        inputs = {n: m for n, m in members.items() if isinstance(m, Input)}
+        params = {n: m for n, m in members.items() if isinstance(m, Param)}
+        stages = {n: replace(m, name=n) for n, m in members.items() if isinstance(m, Stage)}
+        if not cls.__doc__:
+            raise TypeError(f"{cls.__name__} has no docstring")
+        if output is not None and output.stage not in stages:
+            raise TypeError(f"{cls.__name__} has no stage '{output.stage}' to put out")
+        for step in stages.values():
+            if step.needs_function is None:
+                raise TypeError(f"{cls.__name__}.{step.name} does not say what it needs")
+            unknown = (set(step.params) | set(step.models.values())) - set(params)
+            if unknown:
+                raise TypeError(f"{cls.__name__}.{step.name} names {sorted(unknown)}")
+        for name in set(params) & {"type", "inputs", "layers", "locked"}:
+            raise TypeError(f"{cls.__name__}: '{name}' is a word of the graph file")
+        return NodeType(
+            name=cls.__name__,
+            version=version,
+            help=inspect.cleandoc(cls.__doc__),
+            inputs=MappingProxyType(inputs),
+            params=MappingProxyType(params),
+            stages=MappingProxyType(stages),
+            output=output,
+            describe=members["describe"],
+            files=members.get("files"),
+        )
+
+    return declare

@@ -1,0 +1,322 @@
+"""From declared needs to keys: every result of a graph, without a model and without pixels.
+
+Keys are computed from the leaves up and iteratively, because the state of a tracker at frame t
+hangs on frame t-1, back to its anchor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rotograph.declare import Leaf, Need, Needs, Result, Stage, Value
+from rotograph.errors import ModelError, RotographError
+from rotograph.graph import Graph, Node
+from rotograph.key import Recipe, digest
+from rotograph.models import Models
+from rotograph.shape import FrameSet, Shape
+
+
+class World(Protocol):
+    """What a plan asks of the outside; see environment.py."""
+
+    models: Models
+
+    def colour_digest(self) -> str: ...
+    def open_plate(self, path: Path, start: int, **choice: Any) -> Any: ...
+    def plate_space(self, plate: Any, named: str | None) -> str: ...
+    def leaf_digest(self, leaf: Leaf) -> bytes | None: ...
+    def has(self, key: bytes) -> bool: ...
+    def small_result(self, key: bytes) -> Any | None: ...
+    def written(self, path: Path, key: bytes) -> str: ...
+
+
+class NotYet(Exception):
+    """The shape of the graph hangs on a result that has not been computed."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result)
+        self.result = result
+
+
+class Unread(NotYet):
+    """The shape of the graph hangs on a result whose plate has not even been read."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One result of the graph: what it needs and, once every leaf below is known, its key."""
+
+    result: Result
+    stage: Stage
+    needs: Needs
+    key: bytes | None = None
+    unread: Leaf | None = None
+
+
+def flatten(needs: Needs) -> Iterator[tuple[str, Need]]:
+    """Every need with the name it enters the key under, in a fixed order."""
+    for name, need in needs.items():
+        if need is None:
+            continue
+        if isinstance(need, dict):
+            for part in sorted(need):
+                yield f"{name}.{part}", need[part]
+        elif isinstance(need, list):
+            for index, item in enumerate(need):
+                yield f"{name}.{index}", item
+        else:
+            yield name, need
+
+
+class At:
+    """Where ``needs`` and ``describe`` stand: a node, perhaps a layer and a frame. No pixels."""
+
+    def __init__(self, keys: Keys, node: Node) -> None:
+        self._keys = keys
+        self.node = node
+        self.layer: str | None = None
+        self.frame: int | None = None
+
+    def value(self, param: str) -> Any:
+        """A parameter, on this frame and for this layer."""
+        return self.node.value(param, self.frame, self.layer)
+
+    def wired(self, port: str) -> bool:
+        return port in self.node.inputs
+
+    def shape(self, port: str) -> Shape:
+        """What is wired to a port; an empty shape when nothing is."""
+        source = self.node.inputs.get(port)
+        return _NOTHING if source is None else self._keys.shape(source)
+
+    def own(self) -> Shape:
+        """The shape of this node's own output."""
+        return self._keys.shape(self.node.name)
+
+    def input(
+        self,
+        port: str,
+        frame: int | None = None,
+        layer: str | None = None,
+        beside: str | None = None,
+    ) -> Need | None:
+        """The result wired to a port, on this frame and layer unless others are named.
+
+        None when nothing is wired or nothing is delivered there. An approved (locked) result
+        stands in for the one that would be computed. beside: another stage of the same output.
+        """
+        source = self.node.inputs.get(port)
+        if source is None:
+            return None
+        frame = self.frame if frame is None else frame
+        return self._keys.output(source, frame, layer or self.layer, beside)
+
+    def plate(self, port: str, stage: str) -> Result:
+        """A stage, on this frame, of the Read node that a port's results belong to."""
+        return Result(self.shape(port).plate, stage, None, self.frame)
+
+    def stage(
+        self, stage: str, frame: int | None = None, layer: str | None = None
+    ) -> Result:
+        """A stage of this node, on this frame and layer unless others are named."""
+        per = self.node.type.stages[stage].per
+        return Result(
+            self.node.name,
+            stage,
+            (layer or self.layer) if per == "layer" else None,
+            None if per == "shot" else (self.frame if frame is None else frame),
+        )
+
+    def open_plate(self, text: str, start: int, **choice: Any) -> Any:
+        """The media that a path or pattern of the document names; raises MediaError."""
+        return self._keys.world.open_plate(self.path(text), start, **choice)
+
+    def plate_space(self, plate: Any, named: str | None) -> str:
+        """The colour space of such a media; raises ColourError."""
+        return self._keys.world.plate_space(plate, named)
+
+    def path(self, text: str) -> Path:
+        """A path of the document made absolute."""
+        return self._keys.graph.resolve_path(text)
+
+    def output_path(self, text: str) -> Path:
+        """Where a file is written: below ``--output`` when it was given, else as in the document."""
+        folder = self._keys.output_folder
+        if folder is None:
+            return self._keys.graph.resolve_path(text)
+        path = Path(text)
+        return folder / (path.name if path.is_absolute() else path)
+
+    def small(self, port: str) -> Any:
+        """The result wired to a port when it decides the shape of the graph (Detections)."""
+        result = self._keys.output(self.node.inputs[port], None, None)
+        return self._keys.small(result)
+
+    def card(self, role: str, param: str = "model") -> Any:
+        """The card of the model that a parameter names; raises ModelError naming the node."""
+        return self._keys.world.models.card(role, self.value(param))
+
+    def readers(self, role: str) -> list[Any]:
+        """The cards of models that can read a text prompt."""
+        return self._keys.world.models.readers(role)
+
+
+_NOTHING = Shape(FrameSet())
+
+
+class Keys:
+    """The keys of one graph in one environment, each computed once."""
+
+    def __init__(self, graph: Graph, world: World, output_folder: Path | None = None) -> None:
+        self.graph = graph
+        self.world = world
+        self.output_folder = output_folder
+        self._shapes: dict[str, Shape | Exception] = {}
+        self._entries: dict[Result, Entry] = {}
+        self._recipes: dict[tuple, Recipe] = {}
+        self._small: dict[bytes, Any] = {}
+        self._at = {name: At(self, node) for name, node in graph.nodes.items()}
+
+    def shape(self, name: str) -> Shape:
+        """The shape of a node's output; raises NotYet while it hangs on a result."""
+        known = self._shapes.get(name)
+        if known is None:
+            node = self.graph.nodes[name]
+            at = At(self, node)
+            try:
+                known = node.type.describe(at)
+            except NotYet as wait:
+                known = wait
+            except RotographError as error:
+                raise error.located(node=name) from None
+            self._shapes[name] = known
+        if isinstance(known, Exception):
+            raise known
+        return known
+
+    def output(
+        self, name: str, frame: int | None, layer: str | None, beside: str | None = None
+    ) -> Need | None:
+        """The output of a node there, its approved stand-in, or None where it delivers nothing."""
+        node = self.graph.nodes[name]
+        step = node.type.stages[beside or node.type.output.stage]
+        if step.per == "shot":
+            return Result(name, step.name, None, None)
+        shape = self.shape(name)
+        if shape.still:
+            frame = shape.frames.frames[0]
+        layer = layer if step.per == "layer" else None
+        if not shape.delivers(layer, frame):
+            return None
+        if layer is not None and beside is None and frame in node.locked.get(layer, ()):
+            file = self.graph.frozen_folder / f"{node.locked[layer][frame]}.result"
+            return Leaf("frozen", str(file))
+        return Result(name, step.name, layer, frame)
+
+    def small(self, result: Result) -> Any:
+        entry = self.entry(result)
+        if entry.key is None:
+            raise Unread(result)
+        if entry.key not in self._small:
+            value = self.world.small_result(entry.key)
+            if value is None:
+                raise NotYet(result)
+            self._small[entry.key] = value
+        return self._small[entry.key]
+
+    def entry(self, root: Result) -> Entry:
+        """The entry of a result, with its key, after those of everything below it."""
+        entries = self._entries
+        found = entries.get(root)
+        if found is not None and (found.key is not None or found.unread is not None):
+            return found
+        stack = [root]
+        while stack:
+            result = stack[-1]
+            entry = entries.get(result)
+            if entry is None:
+                entry = entries[result] = self._begin(result)
+            elif entry.key is not None or entry.unread is not None:
+                stack.pop()
+                continue
+            depth = len(stack)
+            for _, need in flatten(entry.needs):
+                if type(need) is Result:
+                    below = entries.get(need)
+                    if below is None or (below.key is None and below.unread is None):
+                        stack.append(need)
+            if len(stack) == depth:
+                self._finish(entry)
+                stack.pop()
+        return entries[root]
+
+    def files(self, result: Result) -> dict[str | None, Path]:
+        """The files that an effect writes on its frame: by layer, or one for all under None."""
+        at = self._at[result.node]
+        at.layer, at.frame = None, result.frame
+        return at.node.type.files(at)
+
+    def _begin(self, result: Result) -> Entry:
+        node = self.graph.nodes[result.node]
+        step = node.type.stages[result.stage]
+        at = self._at[result.node]
+        at.layer, at.frame = result.layer, result.frame
+        try:
+            return Entry(result, step, step.needs_function(at))
+        except RotographError as error:
+            raise error.located(node=result.node, frame=result.frame) from None
+
+    def _finish(self, entry: Entry) -> None:
+        frame = entry.result.frame
+        base = 0 if frame is None else frame
+        children: list[tuple[str, int, bytes]] = []
+        for name, need in flatten(entry.needs):
+            kind = type(need)
+            if kind is Result:
+                below = self._entries[need]
+                if below.key is None:
+                    entry.unread = below.unread
+                    return
+                at = need.frame
+                children.append((name, 0 if at is None else at - base, below.key))
+            elif kind is Value:
+                children.append((name, 0, digest(need.value)))
+            else:
+                found = self.world.leaf_digest(need)
+                if found is None:
+                    entry.unread = need
+                    return
+                children.append((name, 0, found))
+        entry.key = self._recipe(entry).key(children)
+
+    def _recipe(self, entry: Entry) -> Recipe:
+        result, step = entry.result, entry.stage
+        node = self.graph.nodes[result.node]
+        own = result.layer if result.layer in node.layers else None
+        moving = any(node.animated(p, own) for p in step.params)
+        name = (result.node, step.name, own, result.frame if moving else None)
+        if name not in self._recipes:
+            settings: dict[str, Any] = {
+                p: node.value(p, result.frame, own)
+                for p in step.params
+                if node.type.params[p].pixels
+            }
+            try:
+                settings["models"] = {
+                    role: self.world.models.card(role, node.value(param)).identity(role)
+                    for role, param in step.models.items()
+                }
+            except ModelError as error:
+                raise error.located(node=result.node) from None
+            if step.colour:
+                settings["colour"] = self.world.colour_digest()
+            self._recipes[name] = Recipe(
+                step.operator or node.type.name,
+                step.version or node.type.version,
+                step.name,
+                settings,
+            )
+        return self._recipes[name]

@@ -1,0 +1,221 @@
+"""The plan: what is dirty, without a model and without pixels.
+
+Demand starts at the outputs and stops at every key that is in the store; what it reaches beyond
+that is the dirty set. A missing upstream result under a present downstream one is not dirt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rotograph.declare import Leaf, Result
+from rotograph.errors import GraphError, MissingFrame, WriteError
+from rotograph.graph import Node
+from rotograph.needs import Entry, Keys, NotYet, flatten
+from rotograph.shape import Shape
+
+
+@dataclass
+class Plan:
+    """What a render would do.
+
+    frames: what will be delivered. skipped: asked for, but missing in the plate and told to skip.
+    dirty: results to compute and files to write, each after what it needs.
+    reused: node -> how many results it gives from the store, or files that stand.
+    pending: results to compute before the rest can be known. unknown: nodes that wait for them.
+    unread: plate frames whose pixels nobody has read yet.
+    reasons: why each dirty entry is dirty, by result.
+    """
+
+    frames: tuple[int, ...]
+    skipped: tuple[int, ...] = ()
+    dirty: list[Entry] = field(default_factory=list)
+    reused: dict[str, set[int | None]] = field(default_factory=dict)
+    pending: list[Result] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+    unread: list[Leaf] = field(default_factory=list)
+    reasons: dict[Result, str] = field(default_factory=dict)
+
+    def dirty_frames(self) -> dict[str, list[int]]:
+        """node -> the frames on which it has something to do, in order."""
+        out: dict[str, set[int]] = {}
+        for entry in self.dirty:
+            frames = out.setdefault(entry.result.node, set())
+            if entry.result.frame is not None:
+                frames.add(entry.result.frame)
+        return {node: sorted(frames) for node, frames in out.items()}
+
+
+def plan(keys: Keys, frames: Sequence[int] | None = None) -> Plan:
+    """The plan for the graph's Write nodes on these frames (None: all that the plate has).
+
+    Raises GraphError when there is nothing to write or a frame lies outside the plate, MissingFrame
+    when a plate's frame is missing and the node was not told to hold or skip.
+    """
+    writers = keys.graph.writers()
+    if not writers:
+        raise GraphError("nothing is written", hint="add a Write node")
+    demand = _Demand(keys)
+    roots: list[Result] = []
+    pending: dict[Result, None] = {}
+    wanted: set[int] = set()
+    skipped: set[int] = set()
+    for node in writers:
+        try:
+            shape = keys.shape(node.name)
+        except NotYet as wait:
+            pending[wait.result] = None
+            continue
+        asked = shape.frames.frames if frames is None else tuple(frames)
+        _inside(node, asked, shape)
+        _whole(keys.shape(shape.plate), asked, shape.plate)
+        delivered = [f for f in asked if f in shape.frames]
+        skipped |= set(asked) - set(delivered)
+        wanted |= set(delivered)
+        roots += [Result(node.name, node.type.effect.name, None, f) for f in delivered]
+    for result in pending:
+        demand.add(result)
+    for result in sorted(roots, key=lambda r: r.frame):
+        demand.add(result)
+    out = demand.plan
+    out.frames, out.skipped = tuple(sorted(wanted)), tuple(sorted(skipped - wanted))
+    out.pending = list(pending)
+    out.unknown = _waiting(keys)
+    return out
+
+
+def missing(keys: Keys, result: Result) -> list[Entry]:
+    """What must be computed to have one result, in order, the result itself last."""
+    demand = _Demand(keys)
+    demand.add(result)
+    return [e for e in demand.plan.dirty if e.result != result] + [keys.entry(result)]
+
+
+def _inside(node: Node, asked: Sequence[int], shape: Shape) -> None:
+    if not shape.frames.frames:
+        raise GraphError("the plate has no frames", node=node.name)
+    first, last = shape.frames.frames[0], shape.frames.frames[-1]
+    outside = [f for f in asked if not first <= f <= last]
+    if outside:
+        raise GraphError(
+            f"was asked for, but the plate has {first}-{last}",
+            node=node.name,
+            frame=outside[0],
+            hint="change --frames",
+        )
+
+
+def _whole(plate: Shape, asked: Sequence[int], name: str) -> None:
+    """Raise MissingFrame for frames that the plate lacks and must not lack."""
+    lost = [f for f in asked if f in plate.absent]
+    if lost:
+        more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+        raise MissingFrame(
+            f"the frame is missing{more}",
+            node=name,
+            frame=lost[0],
+            file=plate.absent[lost[0]],
+            hint=f"render it, or set {name}.missing to hold or skip",
+        )
+
+
+def _waiting(keys: Keys) -> dict[str, str]:
+    """Every node whose shape hangs on a result that is not there, and what it waits for."""
+    waits = {}
+    for node in keys.graph.order():
+        try:
+            keys.shape(node.name)
+        except NotYet as wait:
+            waits[node.name] = f"unknown until {wait.result.node} ran"
+    return waits
+
+
+_STATES = {
+    "new": "has not been written yet",
+    "stale": "was written from another recipe, or changed since",
+    "foreign": "was not written by Rotograph",
+}
+
+
+def check_outputs(keys: Keys, plan: Plan) -> None:
+    """Raise WriteError before anything is computed when a file must not be written over.
+
+    A file that Rotograph did not write is never written over, and with ``{version}`` in the name
+    neither is one that it did, unless the Write node's ``overwrite`` says so.
+    """
+    for entry in plan.dirty:
+        node = keys.graph.nodes[entry.result.node]
+        if not entry.stage.effect or node.value("overwrite"):
+            continue
+        versioned = "{version}" in node.value("file")
+        for path in keys.files(entry.result).values():
+            state = "new" if entry.key is None else keys.world.written(path, entry.key)
+            if state == "foreign" or (state == "stale" and versioned):
+                raise WriteError(
+                    "is there already" if versioned else "is there, and not written by Rotograph",
+                    node=node.name,
+                    frame=entry.result.frame,
+                    file=path,
+                    hint=(
+                        f"set {node.name}.version to the next number"
+                        if versioned
+                        else "choose another name"
+                    )
+                    + f", or write over it with --set {node.name}.overwrite=true",
+                )
+
+
+class _Demand:
+    """Walks from the outputs down to what is there."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.plan = Plan(())
+        self._seen: set[Result] = set()
+        self._unread: set[Leaf] = set()
+
+    def add(self, root: Result) -> None:
+        """Add what must be computed for ``root``, each entry after what it needs."""
+        stack: list[tuple[Result, bool]] = [(root, False)]
+        while stack:
+            result, below_done = stack.pop()
+            entry = self.keys.entry(result)
+            if below_done:
+                self.plan.dirty.append(entry)
+                continue
+            if result in self._seen:
+                continue
+            self._seen.add(result)
+            if entry.stage.stored:
+                reason = self._why_dirty(entry)
+                if reason is None:
+                    self.plan.reused.setdefault(result.node, set()).add(result.frame)
+                    continue
+                self.plan.reasons[result] = reason
+                stack.append((result, True))
+            below = []
+            for _, need in flatten(entry.needs):
+                if type(need) is Result:
+                    below.append((need, False))
+                elif type(need) is Leaf and entry.unread is not None:
+                    self._note_unread(need)
+            stack.extend(reversed(below))
+
+    def _note_unread(self, leaf: Leaf) -> None:
+        if leaf not in self._unread and self.keys.world.leaf_digest(leaf) is None:
+            self._unread.add(leaf)
+            self.plan.unread.append(leaf)
+
+    def _why_dirty(self, entry: Entry) -> str | None:
+        """None when it is not."""
+        if entry.key is None:
+            return f"{Path(entry.unread.path).name} has not been read yet"
+        if entry.stage.effect:
+            for path in self.keys.files(entry.result).values():
+                state = self.keys.world.written(path, entry.key)
+                if state:
+                    return f"{path.name} {_STATES[state]}"
+            return None
+        return None if self.keys.world.has(entry.key) else "not in the store"
