@@ -1,0 +1,1 @@
+"""Model adapters, one family a file; heavy imports happen when a model is loaded."""
