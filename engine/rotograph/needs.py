@@ -130,6 +130,14 @@ class At:
             None if per == "shot" else (self.frame if frame is None else frame),
         )
 
+    def output(self, layer: str | None = None) -> Need | None:
+        """This node's own output on this frame, the approved one if there is one."""
+        return self._keys.output(self.node.name, self.frame, layer or self.layer)
+
+    def approved(self, layer: str) -> Leaf | None:
+        """The approved result of this node for a layer on this frame, if there is one."""
+        return self._keys.approved(self.node.name, self.frame, layer)
+
     def open_plate(self, text: str, start: int, **choice: Any) -> Any:
         """The media that a path or pattern of the document names; raises MediaError."""
         return self._keys.world.open_plate(self.path(text), start, **choice)
@@ -211,10 +219,18 @@ class Keys:
         layer = layer if step.per == "layer" else None
         if not shape.delivers(layer, frame):
             return None
-        if layer is not None and beside is None and frame in node.locked.get(layer, ()):
-            file = self.graph.frozen_folder / f"{node.locked[layer][frame]}.result"
-            return Leaf("frozen", str(file))
+        if layer is not None and beside is None:
+            approved = self.approved(name, frame, layer)
+            if approved is not None:
+                return approved
         return Result(name, step.name, layer, frame)
+
+    def approved(self, name: str, frame: int, layer: str) -> Leaf | None:
+        """The approved (locked) result of a node there, if there is one."""
+        locked = self.graph.nodes[name].locked.get(layer, {}).get(frame)
+        if locked is None:
+            return None
+        return Leaf("frozen", str(self.graph.frozen_folder / f"{locked}.result"))
 
     def small(self, result: Result) -> Any:
         entry = self.entry(result)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rotograph.declare import Leaf, Result
 from rotograph.errors import GraphError, MissingFrame, WriteError
@@ -25,7 +24,7 @@ class Plan:
     dirty: results to compute and files to write, each after what it needs.
     reused: node -> how many results it gives from the store, or files that stand.
     pending: results to compute before the rest can be known. unknown: nodes that wait for them.
-    unread: plate frames whose pixels nobody has read yet.
+    unread: plate frames whose pixels nobody has read yet, each with a result that asks for them.
     reasons: why each dirty entry is dirty, by result.
     """
 
@@ -35,7 +34,7 @@ class Plan:
     reused: dict[str, set[int | None]] = field(default_factory=dict)
     pending: list[Result] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
-    unread: list[Leaf] = field(default_factory=list)
+    unread: dict[Leaf, Result] = field(default_factory=dict)
     reasons: dict[Result, str] = field(default_factory=dict)
 
     def dirty_frames(self) -> dict[str, list[int]]:
@@ -84,6 +83,24 @@ def plan(keys: Keys, frames: Sequence[int] | None = None) -> Plan:
     out.pending = list(pending)
     out.unknown = _waiting(keys)
     return out
+
+
+def plan_outputs(keys: Keys, node: str, layers: Sequence[str], frames: Sequence[int]) -> Plan:
+    """The plan for a node's own results, for some layers and frames (those that exist)."""
+    demand = _Demand(keys)
+    try:
+        shape = keys.shape(node)
+    except NotYet as wait:
+        demand.add(wait.result)
+        demand.plan.pending = [wait.result]
+        return demand.plan
+    for frame in frames:
+        for layer in layers or shape.layers:
+            need = keys.output(node, frame, layer)
+            if isinstance(need, Result):
+                demand.add(need)
+    demand.plan.frames = tuple(frames)
+    return demand.plan
 
 
 def missing(keys: Keys, result: Result) -> list[Entry]:
@@ -174,7 +191,6 @@ class _Demand:
         self.keys = keys
         self.plan = Plan(())
         self._seen: set[Result] = set()
-        self._unread: set[Leaf] = set()
 
     def add(self, root: Result) -> None:
         """Add what must be computed for ``root``, each entry after what it needs."""
@@ -200,22 +216,21 @@ class _Demand:
                 if type(need) is Result:
                     below.append((need, False))
                 elif type(need) is Leaf and entry.unread is not None:
-                    self._note_unread(need)
+                    self._note_unread(need, result)
             stack.extend(reversed(below))
 
-    def _note_unread(self, leaf: Leaf) -> None:
-        if leaf not in self._unread and self.keys.world.leaf_digest(leaf) is None:
-            self._unread.add(leaf)
-            self.plan.unread.append(leaf)
+    def _note_unread(self, leaf: Leaf, result: Result) -> None:
+        if leaf not in self.plan.unread and self.keys.world.leaf_digest(leaf) is None:
+            self.plan.unread[leaf] = result
 
     def _why_dirty(self, entry: Entry) -> str | None:
         """None when it is not."""
         if entry.key is None:
-            return f"{Path(entry.unread.path).name} has not been read yet"
+            return "its plate has not been read yet"
         if entry.stage.effect:
             for path in self.keys.files(entry.result).values():
                 state = self.keys.world.written(path, entry.key)
                 if state:
-                    return f"{path.name} {_STATES[state]}"
+                    return _STATES[state]
             return None
-        return None if self.keys.world.has(entry.key) else "not in the store"
+        return None if self.keys.world.has(entry.key) else "new or changed (not in the cache)"

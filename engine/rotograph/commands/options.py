@@ -1,0 +1,131 @@
+"""Options that several commands share, so that each means the same everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rotograph.errors import RotographError
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
+
+
+class Frames(click.ParamType):
+    """``1001-1100x2,1200`` as sorted frame numbers."""
+
+    name = "frames"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        from rotograph.frames import parse_frames
+
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_frames(value)
+        except RotographError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Size(click.ParamType):
+    """``20G`` as a number of bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        if isinstance(value, int):
+            return value
+        found = _SIZE.fullmatch(value.strip())
+        if found is None:
+            self.fail(f"'{value}' is not a size; write such as 500M or 20G", param, ctx)
+        return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def human_size(count: float) -> str:
+    """Bytes for people: ``1.5 GB``."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta["rotograph.debug"] = value
+
+
+debug = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember,
+    is_eager=True,
+    help="When something fails, show where in the program.",
+)
+frames = click.option(
+    "--frames",
+    "-f",
+    type=Frames(),
+    metavar="RANGE",
+    help="Which frames, as 1001-1024, 1001-1100x2 or 1001,1010.  [default: all the plate has]",
+)
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NODE.PARAMETER=VALUE",
+    help="Change a parameter for this run; the file stays as it is. NODE.LAYER.PARAMETER=VALUE "
+    "for one layer. May be repeated.",
+)
+output = click.option(
+    "--output",
+    "-o",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write below this folder: relative file names of Write nodes count from here instead of "
+    "from the graph's folder; of absolute ones only the last part is used.",
+)
+cache = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where results are kept.  [default: $ROTOGRAPH_CACHE, else your cache folder]",
+)
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="For scripts: end with one line of JSON on standard output.",
+)
+graph_file = click.argument(
+    "graph_file", metavar="GRAPH.json", type=click.Path(dir_okay=False, path_type=Path)
+)
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that works on a graph."""
+    for option in (debug, as_json, cache, output, settings, frames, graph_file):
+        function = option(function)
+    return function
+
+
+def load_graph(path: Path, settings: tuple[str, ...]) -> Any:
+    """The graph of a file with ``--set`` applied; raises GraphError."""
+    from rotograph.graph import Graph
+
+    graph = Graph.load(path)
+    for assignment in settings:
+        graph.set(assignment)
+    return graph
+
+
+def environment(cache: Path | None) -> Any:
+    """The environment of a run; raises StoreError, ColourError, ModelError."""
+    from rotograph.environment import Environment
+    from rotograph.store import Store
+
+    return Environment(Store(cache))

@@ -1,0 +1,162 @@
+"""A render from beginning to end: read what is unknown, plan, compute, write, and say what happened."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from rotograph.declare import Leaf
+from rotograph.environment import Environment
+from rotograph.errors import RotographError
+from rotograph.execute import Execution, Limits, execute
+from rotograph.graph import Graph
+from rotograph.needs import Keys
+from rotograph.plan import Plan, check_outputs, plan
+
+
+class Watch(Protocol):
+    """Who is told how a run goes; called in the thread that renders."""
+
+    def reading(self, done: int, total: int) -> None: ...
+    def rendering(self, what: str, frames: int, done: int, total: int) -> None: ...
+
+
+class Silent:
+    """Nobody."""
+
+    def reading(self, done: int, total: int) -> None:
+        pass
+
+    def rendering(self, what: str, frames: int, done: int, total: int) -> None:
+        pass
+
+
+@dataclass
+class Summary:
+    """What a render did.
+
+    frames: how many were asked for. written: how many of them are there now, whole and as the
+    graph says, be it from this run or an earlier one. skipped: missing in the plate, left out as
+    the graph says. computed, reused: node -> how many frames. files: what was written now.
+    errors: one line each.
+    """
+
+    frames: int
+    written: int = 0
+    skipped: list[int] = field(default_factory=list)
+    computed: dict[str, int] = field(default_factory=dict)
+    reused: dict[str, int] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    errors: list[RotographError] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        return self.written + len(self.skipped) == self.frames and not self.errors
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "frames": self.frames,
+            "written": self.written,
+            "computed": self.computed,
+            "reused": self.reused,
+            "skipped": self.skipped,
+            "errors": [str(e) for e in self.errors],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def known_plan(
+    keys: Callable[[], Keys],
+    wanted: Callable[[Keys], Plan],
+    *,
+    read: bool,
+    watch: Watch | None = None,
+    stop: threading.Event | None = None,
+    keep: Callable[[Leaf, Any], None] = lambda leaf, value: None,
+) -> tuple[Keys, Plan]:
+    """A plan, after reading the plate frames whose digest is not known.
+
+    keys: makes the keys anew, for what was read changes them. wanted: makes the plan from them.
+    read: whether to read frames never seen before; those whose file was touched since are read in
+    any case, for only their pixels can tell whether anything changed.
+    keep: is handed the pixels that were read.
+    """
+    watch, stop = watch or Silent(), stop or threading.Event()
+    while True:
+        now = keys()
+        made = wanted(now)
+        unread = [leaf for leaf in made.unread if read or now.world.moved(leaf)]
+        if not unread or stop.is_set():
+            return now, made
+        now.world.learn(unread, keep, watch.reading, stop)
+
+
+def compute(
+    execution: Execution,
+    keys: Callable[[], Keys],
+    wanted: Callable[[Keys], Plan],
+    *,
+    watch: Watch | None = None,
+    stop: threading.Event | None = None,
+) -> Plan:
+    """Plan and execute until nothing waits for a result that decides the graph's shape.
+
+    Gives back the last plan; what happened is in ``execution.outcome``. Raises as ``execute`` does.
+    """
+    watch, stop = watch or Silent(), stop or threading.Event()
+    while True:
+        execution.keys, made = known_plan(
+            keys, wanted, read=True, watch=watch, stop=stop, keep=execution.kept.put
+        )
+        check_outputs(execution.keys, made)
+        try:
+            execute(execution, made, watch.rendering, stop)
+        finally:
+            execution.environment.receipts.flush()
+        if not made.pending or execution.outcome.errors:
+            return made
+
+
+def render(
+    graph: Graph,
+    environment: Environment,
+    frames: Sequence[int] | None = None,
+    output: Path | None = None,
+    *,
+    limits: Limits | None = None,
+    watch: Watch | None = None,
+    stop: threading.Event | None = None,
+) -> Summary:
+    """Render the graph's Write nodes; frames: None for all that the plate has.
+
+    Frames that fail are in the summary's errors, and the others are written. Raises GraphError,
+    MediaError or ModelError when nothing can be done at all, WriteError when a file cannot be
+    written (a full disk), Cancelled when ``stop`` is set.
+    """
+    start = time.monotonic()
+    execution = Execution(environment, limits or Limits())
+    made = compute(
+        execution,
+        lambda: Keys(graph, environment, output),
+        lambda keys: plan(keys, frames),
+        watch=watch,
+        stop=stop,
+    )
+    outcome = execution.outcome
+    asked = len(frames) if frames is not None else len(made.frames) + len(made.skipped)
+    lost = set(made.frames) & outcome.failed if made.frames else set()
+    return Summary(
+        frames=asked,
+        written=0 if made.pending else len(made.frames) - len(lost),
+        skipped=list(made.skipped),
+        computed={node: len(done) for node, done in sorted(outcome.computed.items())},
+        reused={node: len(kept) for node, kept in sorted(made.reused.items())},
+        files=outcome.written,
+        errors=outcome.errors,
+        seconds=time.monotonic() - start,
+    )

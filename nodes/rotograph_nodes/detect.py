@@ -1,0 +1,97 @@
+"""Detect: what in the shot is worth a layer."""
+
+from __future__ import annotations
+
+from rotograph.declare import Input, Output, node, stage
+from rotograph.errors import PromptError
+from rotograph.parameter import Float, Int, Text
+from rotograph.shape import Shape
+from rotograph_nodes import shared, working
+
+
+@node(version=1, output=Output("Detections", "propose"))
+class Detect:
+    """Propose the things in a shot that move on their own, as boxes with scores and layer names.
+
+    Looks at the whole plate, whatever range is rendered, so that names stay the same.
+    """
+
+    plate = Input("Image", help="The plate.")
+    model = Text("classic", "Model", "The model that detects.")
+    motion_model = Text("classic", "Motion model", "The model that finds the motion.")
+    text = Text(
+        "",
+        "Text",
+        "What to look for, such as 'person, car'. Empty: whatever moves on its own. Only some "
+        "models can read.",
+    )
+    max_layers = Int(
+        8, "Layers", "At most this many.", minimum=1, maximum=64, animated=False
+    )
+    min_area = Float(
+        0.5,
+        "Least area",
+        "Regions smaller than this are left out.",
+        unit="% of the picture",
+        minimum=0.0,
+        maximum=100.0,
+        animated=False,
+    )
+    threshold = Float(
+        0.2,
+        "Least score",
+        "Regions that are less certain than this are left out.",
+        minimum=0.0,
+        maximum=1.0,
+        animated=False,
+    )
+
+    def describe(at):
+        plate = at.shape("plate")
+        card = at.card("detect")
+        if at.value("text") and not card.reads_text:
+            able = [f"'{c.name}'" for c in at.readers("detect")]
+            raise PromptError(
+                f"the model '{card.name}' cannot read the text '{at.value('text')}'",
+                hint=f"choose one that can, such as {' or '.join(able)}, or clear 'text'"
+                if able
+                else "clear 'text'",
+            )
+        return Shape(plate.frames, plate=plate.plate, size=plate.size)
+
+    picture = shared.picture("detect")
+    motion = shared.motion()
+
+    @stage(models={"detect": "model"}, tier="features")
+    def evidence(given, context):
+        """What moves on its own between this frame and the next."""
+        return context.models["detect"].evidence(given["here"], given["next"], given["motion"])
+
+    @evidence.needs
+    def evidence(at):
+        following = at.shape("plate").frames.after(at.frame)
+        return {
+            "here": at.stage("picture"),
+            "next": at.stage("picture", following),
+            "motion": at.stage("motion"),
+        }
+
+    @stage(
+        per="shot", models={"detect": "model"}, params=("max_layers", "min_area", "threshold")
+    )
+    def propose(given, context):
+        return context.models["detect"].propose(
+            given["evidence"],
+            working.window(given["picture"]),
+            max_layers=context["max_layers"],
+            min_area=context["min_area"] / 100.0,
+            threshold=context["threshold"],
+        )
+
+    @propose.needs
+    def propose(at):
+        frames = at.shape("plate").frames.frames
+        return {
+            "evidence": {frame: at.stage("evidence", frame) for frame in frames[:-1]},
+            "picture": at.stage("picture", frames[0]),
+        }

@@ -1,0 +1,194 @@
+"""Matte: from masks to alpha, at the plate's full resolution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rotograph.declare import Input, Output, Value, node, stage
+from rotograph.errors import ComputeError, GraphError, MissingFrame
+from rotograph.matte import Matte as Alpha
+from rotograph.parameter import Float, Text
+from rotograph.shape import Shape
+from rotograph_nodes import shared
+from rotograph_nodes.models.classic.trimap import (
+    apply_garbage_and_core,
+    defocus_widening,
+    motion_widening,
+    trimap_from_image,
+    trimap_from_logits,
+)
+
+ONLY = "matte"
+"""The layer's name when there is a trimap and no masks."""
+
+
+@node(version=1, output=Output("Mattes", "resolve", beside=("foreground",)))
+class Matte:
+    """Turn masks into alpha: a band around each mask's edge is solved from the plate's colours.
+
+    Solved in scene-linear light at full resolution. A trimap that is wired wins over the masks;
+    garbage and core win over everything.
+    """
+
+    plate = Input("Image", help="The plate.")
+    logits = Input("Masks", help="Masks from Track or Segment.", optional=True)
+    trimap = Input(
+        "Image", help="A trimap: 0 outside, 0.5 unknown, 1 inside. Wins over masks.", optional=True
+    )
+    garbage = Input("Image", "Masks", help="What is surely outside.", optional=True)
+    core = Input("Image", "Masks", help="What is surely inside.", optional=True)
+    model = Text("classic", "Model", "The model that solves for alpha.")
+    motion_model = Text("classic", "Motion model", "The model that finds the motion.")
+    inside = Float(
+        6.0,
+        "Inside",
+        "How far the unknown band reaches into the mask.",
+        unit="plate pixels",
+        minimum=0.0,
+        maximum=500.0,
+        per_layer=True,
+    )
+    outside = Float(
+        10.0,
+        "Outside",
+        "How far the unknown band reaches out of the mask. Wider for hair.",
+        unit="plate pixels",
+        minimum=0.0,
+        maximum=500.0,
+        per_layer=True,
+    )
+    motion_blur = Float(
+        0.5,
+        "Motion blur",
+        "The part of a frame for which the shutter is open: the band is wider where things move. "
+        "0.5 is 180 degrees; 0 does not ask.",
+        minimum=0.0,
+        maximum=2.0,
+        per_layer=True,
+    )
+    defocus = Float(
+        1.0,
+        "Defocus",
+        "How much wider the band is where the plate's own edge is soft. 0 does not ask.",
+        minimum=0.0,
+        maximum=4.0,
+        per_layer=True,
+    )
+
+    def describe(at):
+        plate, logits = at.shape("plate"), at.shape("logits")
+        if not at.wired("logits") and not at.wired("trimap"):
+            raise GraphError("has nothing to go by", hint="wire 'logits' or 'trimap'")
+        shape = Shape(plate.frames, (ONLY,), plate=plate.plate, size=plate.size)
+        if at.wired("logits"):
+            shape = replace(
+                shape, layers=logits.layers, overlap=logits.overlap, prompted=logits.prompted
+            )
+            if at.wired("trimap"):
+                shape = replace(shape, prompted={})
+        return shape
+
+    picture = shared.picture("motion", "motion_model")
+    motion = shared.motion()
+
+    @stage(
+        per="layer",
+        models={"matte": "model"},
+        params=("inside", "outside", "motion_blur", "defocus"),
+        colour=True,
+        tier="mattes",
+        memory=200,
+    )
+    def solve(given, context):
+        plate, logits = given["plate"], given["logits"]
+        window, layer = plate.spec.data, given["layer"]
+        linear = context.colour.to_linear(plate.rgb(), plate.spec.colour_space)
+        if given["trimap"] is not None:
+            trimap = trimap_from_image(_coverage(given["trimap"], layer, plate))
+        else:
+            scores = logits.at(window)
+            trimap = trimap_from_logits(
+                scores,
+                inside=context["inside"],
+                outside=context["outside"],
+                widening=_widening(given, context, linear, scores),
+            )
+        trimap = apply_garbage_and_core(
+            trimap,
+            *(
+                None if given[port] is None else _coverage(given[port], layer, plate)
+                for port in ("garbage", "core")
+            ),
+        )
+        alpha = context.models["matte"].estimate_alpha(linear, trimap)
+        return Alpha(
+            window, alpha.astype(np.float16), 1.0 if logits is None else logits.confidence
+        )
+
+    @solve.needs
+    def solve(at):
+        needs = {
+            "plate": at.input("plate"),
+            "logits": at.input("logits"),
+            "trimap": _wired(at, "trimap"),
+            "garbage": _wired(at, "garbage"),
+            "core": _wired(at, "core"),
+            "layer": Value(at.layer),
+        }
+        frames = at.shape("plate").frames
+        if needs["trimap"] is None and at.value("motion_blur") > 0 and len(frames) > 1:
+            following = frames.after(at.frame)
+            start = at.frame if following is not None else frames.before(at.frame)
+            needs["motion"] = at.stage("motion", start)
+            needs["side"] = Value("forward" if following is not None else "backward")
+        return needs
+
+    resolve = shared.resolve("solve")
+    foreground = shared.foreground()
+
+
+def _wired(at, port):
+    """The wired picture on this frame; raises MissingFrame when it has none there."""
+    found = at.input(port)
+    if found is None and at.wired(port) and not at.shape(port).layers:
+        raise MissingFrame(
+            f"the picture wired to '{port}' has no such frame",
+            frame=at.frame,
+            hint=f"add the frame, or set 'missing' to hold on '{at.node.inputs[port]}'",
+        )
+    return found
+
+
+def _coverage(given, layer, plate):
+    """``(H, W)`` float32 of a wired picture or mask over the plate's data window."""
+    window = plate.spec.data
+    if not hasattr(given, "spec"):
+        return (given.at(window) > 0).astype(np.float32)
+    if given.spec.display.size != plate.spec.display.size:
+        raise ComputeError(
+            f"a wired picture is {given.spec.display.width}x{given.spec.display.height}, but the "
+            f"plate is {plate.spec.display.width}x{plate.spec.display.height}",
+            hint="bring it to the plate's format",
+        )
+    covered = replace(given, pixels=given.coverage(layer)[..., None], spec=_one(given.spec))
+    return covered.crop(window)[..., 0]
+
+
+def _one(spec):
+    return replace(spec, channels=("A",))
+
+
+def _widening(given, context, linear, scores):
+    """``(H, W)`` plate pixels that motion blur and defocus add to the band."""
+    added = np.zeros(scores.shape, np.float32)
+    if context["defocus"] > 0:
+        added = context["defocus"] * defocus_widening(linear, scores)
+    if given.get("motion") is not None:
+        flow = given["motion"][given["side"]].astype(np.float32)
+        scale = scores.shape[1] / flow.shape[1]
+        added = np.maximum(
+            added, motion_widening(flow * scale, scores.shape, context["motion_blur"])
+        )
+    return added

@@ -1,0 +1,118 @@
+"""Read: the plate, as it is on disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rotograph.declare import Leaf, Output, Value, node, stage
+from rotograph.errors import GraphError, RotographError
+from rotograph.parameter import Choice, File, Int, Text
+from rotograph.shape import FrameSet, Shape
+
+
+@node(version=1, output=Output("Image", "image"))
+class Read:
+    """Read a plate: an EXR sequence, other stills, or a movie. Nothing is clamped or converted."""
+
+    file = File(
+        "File", "The plate: plate.####.exr, plate.%04d.exr, a single picture, or a movie."
+    )
+    colour_space = Text(
+        "",
+        "Colour space",
+        "The plate's OCIO colour space. Empty: by the configuration's file rules, else by the "
+        "file's own attributes, else scene-linear.",
+        pixels=False,
+    )
+    part = Text(
+        "", "Part", "Which part of a multi-part EXR, by name or number. Empty: the first.",
+        pixels=False,
+    )
+    layer = Text(
+        "", "Layer", "Which layer of an EXR, such as 'diffuse'. Empty: R, G, B and A.",
+        pixels=False,
+    )
+    view = Text(
+        "", "View", "Which view of a stereo plate, by name. Empty: its first.", pixels=False
+    )
+    alpha = Choice(
+        "auto",
+        ("auto", "none", "straight", "premultiplied"),
+        "Alpha",
+        "How R, G and B relate to A. Auto: as the file's format says.",
+    )
+    missing = Choice(
+        "error",
+        ("error", "hold", "skip"),
+        "Missing frames",
+        "What to do about a frame that is not on disk: stop and name it, use the frame before it, "
+        "or leave it out.",
+        pixels=False,
+    )
+    first_frame = Int(
+        1, "First frame", "The number of a movie's first frame.", animated=False, pixels=False
+    )
+
+    def describe(at):
+        plate = _open(at)
+        frames = tuple(plate.frames)
+        if not frames:
+            raise GraphError("the plate has no frames", hint="check the file")
+        gaps = sorted(set(range(frames[0], frames[-1] + 1)).difference(frames))
+        missing, stands_in = at.value("missing"), {}
+        for frame in gaps if missing == "hold" else ():
+            stands_in[frame] = stands_in.get(frame - 1, frame - 1)
+        return Shape(
+            FrameSet((*frames, *stands_in)),
+            plate=at.node.name,
+            stands_in=stands_in,
+            absent={f: plate.path(f) for f in gaps} if missing == "error" else {},
+            still=plate.still,
+            size=plate.spec(frames[0]).data.size,
+        )
+
+    @stage(params=("alpha",), stored=False, colour=True)
+    def image(given, context):
+        """The frame, with its colour space and alpha stated."""
+        image = given["pixels"]
+        alpha = image.spec.alpha if context["alpha"] == "auto" else context["alpha"]
+        spec = replace(image.spec, colour_space=given["colour_space"], alpha=alpha)
+        return replace(image, spec=spec)
+
+    @image.needs
+    def image(at):
+        return {"pixels": _leaf(at, "pixels"), "colour_space": Value(_space(at))}
+
+    @stage(stored=False, colour=True)
+    def header(given, context):
+        """The frame's spec with all its attributes, without pixels."""
+        return replace(given["spec"], colour_space=given["colour_space"])
+
+    @header.needs
+    def header(at):
+        return {"spec": _leaf(at, "attributes"), "colour_space": Value(_space(at))}
+
+
+def _open(at):
+    text = at.value("file")
+    if not text:
+        raise GraphError("names no file", hint='set "file", such as "plate.####.exr"')
+    choice = {name: at.value(name) or None for name in ("part", "layer", "view")}
+    if choice["part"] is not None and choice["part"].isdigit():
+        choice["part"] = int(choice["part"])
+    return at.open_plate(text, start=at.value("first_frame"), **choice)
+
+
+def _space(at):
+    """The plate's colour space: one for the whole sequence, from its first frame."""
+    plate = _open(at)
+    try:
+        return at.plate_space(plate, at.value("colour_space") or None)
+    except RotographError as error:
+        raise error.located(file=plate.file(plate.frames[0])) from None
+
+
+def _leaf(at, kind):
+    frame = at.own().stands_in.get(at.frame, at.frame)
+    path, index, selection = _open(at).place(frame)
+    return Leaf(kind, path, index, selection)

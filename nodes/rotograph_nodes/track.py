@@ -1,0 +1,253 @@
+"""Track: every layer followed through the plate, forward and backward from its anchors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rotograph.declare import Input, Output, Value, node, stage
+from rotograph.errors import GraphError, PromptError
+from rotograph.frames import parse_frames
+from rotograph.mask import MaskLogits
+from rotograph.parameter import Choice, Frames, Names, Prompts, Text
+from rotograph.shape import FrameSet, Shape
+from rotograph_nodes import overlap, prompted, shared, working
+from rotograph_nodes.models.classic.motion import reverse
+
+
+@node(version=1, output=Output("Masks", "resolve"))
+class Track:
+    """Follow every layer through the plate, forward and backward from its anchors.
+
+    An anchor is a frame on which a layer has prompts, here or on the wired masks. Between two
+    anchors the tracker sees both of them; outside, the nearest.
+    """
+
+    plate = Input("Image", help="The plate.")
+    masks = Input("Masks", help="Masks from Segment; their frames are anchors.", optional=True)
+    model = Text("classic", "Model", "The model that follows the layers.")
+    motion_model = Text("classic", "Motion model", "The model that finds the motion.")
+    prompts = Prompts(
+        "Prompts",
+        "Corrections: boxes, points and masks on frames of the shot. Each frame that has some is "
+        "an anchor.",
+    )
+    anchors = Frames(
+        "Anchor frames",
+        "On which frames the wired masks are anchors, such as 1001,1050. Empty: on those where the "
+        "artist prompted them.",
+    )
+    overlap = Choice(
+        "exclusive",
+        ("exclusive", "independent", "ordered"),
+        "Overlap",
+        "How layers share a pixel. Exclusive: each pixel belongs to one. Independent: layers do not "
+        "know of each other. Ordered: those in front hide those behind.",
+    )
+    order = Names(
+        "Order",
+        "For ordered overlap: layers from front to back. Those not named lie behind, in their own "
+        "order.",
+    )
+
+    def describe(at):
+        plate, masks = at.shape("plate"), at.shape("masks")
+        own = prompted.frames_by_layer(at.value("prompts"))
+        layers = tuple(dict.fromkeys((*masks.layers, *own)))
+        if not layers:
+            raise GraphError(
+                "has nothing to follow", hint="wire Segment to 'masks' or give it prompts"
+            )
+        if at.value("overlap") == "ordered":
+            layers = _in_order(at.value("order"), layers)
+        anchors = {layer: _anchors(at, layer, plate, masks, own) for layer in layers}
+        return Shape(
+            plate.frames,
+            layers,
+            anchors=anchors,
+            overlap=at.value("overlap"),
+            plate=plate.plate,
+            size=plate.size,
+        )
+
+    picture = shared.picture("track")
+    motion = shared.motion()
+
+    @stage(models={"track": "model"}, tier="features")
+    def encode(given, context):
+        return context.models["track"].encode(given["picture"]["picture"].astype(np.float32))
+
+    @encode.needs
+    def encode(at):
+        return {"picture": at.stage("picture")}
+
+    @stage(per="layer", models={"segment": "model", "track": "model"})
+    def anchor(given, context):
+        """What the artist said on an anchor, alone."""
+        picture = given["picture"]
+        grid = picture["picture"].shape[:2]
+        prior = given["mask"]
+        if prior is not None:
+            prior = working.on_grid(prior, working.window(picture), grid)
+        if given["prompts"]:
+            asked = prompted.on_grid(given["prompts"], given["masks"], (), picture)
+            prior = context.models["segment"].segment(given["features"], asked, prior)
+        return context.models["track"].start(given["features"], prior)
+
+    @anchor.needs
+    def anchor(at):
+        prompts = prompted.at_frame(at.value("prompts"), at.layer, at.frame)
+        return {
+            "picture": at.stage("picture"),
+            "features": at.stage("encode"),
+            "mask": at.input("masks"),
+            "prompts": Value(prompted.said(prompts)),
+            "masks": prompted.leaves(at, prompts),
+        }
+
+    @stage(per="layer", models={"track": "model"}, tier="features")
+    def forward(given, context):
+        """The state on this frame, from the one before."""
+        return _step(given, context, given["motion"])
+
+    @forward.needs
+    def forward(at):
+        frames, anchors = at.shape("plate").frames, at.own().anchors[at.layer]
+        earlier = frames.before(at.frame)
+        return {
+            **_stepping(at, "forward", earlier, anchors),
+            "motion": at.stage("motion", earlier),
+        }
+
+    @stage(per="layer", models={"track": "model"}, tier="features")
+    def backward(given, context):
+        """The state on this frame, from the one after."""
+        return _step(given, context, reverse(given["motion"]))
+
+    @backward.needs
+    def backward(at):
+        frames, anchors = at.shape("plate").frames, at.own().anchors[at.layer]
+        return {
+            **_stepping(at, "backward", frames.after(at.frame), anchors),
+            "motion": at.stage("motion"),
+        }
+
+    @stage(per="layer", models={"track": "model"})
+    def fuse(given, context):
+        """Both directions as one belief, and how far to trust it."""
+        logits, confidence = context.models["track"].fuse(
+            given["forward"],
+            given["backward"],
+            given["distances"][0],
+            given["distances"][1],
+            given["features"],
+        )
+        return MaskLogits(logits, working.window(given["picture"]), float(confidence))
+
+    @fuse.needs
+    def fuse(at):
+        anchors = at.own().anchors[at.layer]
+        before, after = anchors.before(at.frame), anchors.after(at.frame)
+        here = {"picture": at.stage("picture"), "features": at.stage("encode")}
+        if at.frame in anchors:
+            anchor = at.stage("anchor")
+            return {**here, "forward": anchor, "backward": None, "distances": Value((0, None))}
+        return {
+            **here,
+            "forward": None if before is None else at.stage("forward"),
+            "backward": None if after is None else at.stage("backward"),
+            "distances": Value(
+                (
+                    None if before is None else at.frame - before,
+                    None if after is None else after - at.frame,
+                )
+            ),
+        }
+
+    @stage(per="layer")
+    def resolve(given, context):
+        """Overlap between layers."""
+        own = given["own"]
+        grid, area = own.logits.shape, own.window
+        others, approved = (
+            [working.on_grid(mask, area, grid) for mask in given[name]]
+            for name in ("others", "approved")
+        )
+        logits = overlap.resolve_logits(given["mode"], own.logits, others)
+        # what is approved of other layers stays as it is: as if it lay in front
+        return replace(own, logits=overlap.resolve_logits("ordered", logits, approved))
+
+    @resolve.needs
+    def resolve(at):
+        mode = at.value("overlap")
+        others = overlap.rivals(mode, at.own().layers, at.layer)
+        approved = {other: at.approved(other) for other in others}
+        return {
+            "own": at.stage("fuse"),
+            "others": [at.stage("fuse", layer=o) for o in others if approved[o] is None],
+            "approved": [leaf for leaf in approved.values() if leaf is not None],
+            "mode": Value(mode),
+        }
+
+
+def _in_order(order, layers):
+    unknown = [name for name in order if name not in layers]
+    if unknown:
+        raise GraphError(
+            f"'order' names the layer '{unknown[0]}', which is not there",
+            hint=f"layers: {', '.join(layers)}",
+        )
+    return (*order, *(name for name in layers if name not in order))
+
+
+def _anchors(at, layer, plate, masks, own) -> FrameSet:
+    """The frames on which this layer is known: prompted here, or wired."""
+    wired: tuple[int, ...] = ()
+    if layer in masks.layers:
+        named = parse_frames(at.value("anchors")) if at.value("anchors") else None
+        if layer in masks.prompted:
+            wired = masks.prompted[layer].frames
+            if named is not None:
+                wired = tuple(f for f in named if f in masks.prompted[layer])
+        elif named is not None:
+            wired = named
+        elif layer not in own:
+            raise GraphError(
+                f"the wired masks have '{layer}' on every frame",
+                hint="say in 'anchors' on which of them it is an anchor, such as 1001,1050",
+            )
+    frames = FrameSet((*wired, *own.get(layer, FrameSet()).frames))
+    for frame in frames:
+        if frame not in plate.frames:
+            raise PromptError(
+                f"'{layer}' has an anchor here, but the plate has no such frame",
+                frame=frame,
+                hint="move it to a frame of the plate",
+            )
+    if not frames:
+        raise GraphError(f"'{layer}' has no anchor", hint="prompt it on a frame")
+    return frames
+
+
+def _stepping(at, stage_name, earlier, anchors):
+    """What one step needs; ``earlier`` is the frame that it comes from."""
+    before, after = anchors.before(at.frame), anchors.after(at.frame)
+    sides = [f for f in (before, after) if f is not None]
+    return {
+        "state": at.stage("anchor" if earlier in anchors else stage_name, earlier),
+        "from": at.stage("encode", earlier),
+        "to": at.stage("encode"),
+        "anchors": [at.stage("anchor", f) for f in sides],
+        "anchor_features": [at.stage("encode", f) for f in sides],
+    }
+
+
+def _step(given, context, between):
+    return context.models["track"].step(
+        given["state"],
+        given["from"],
+        given["to"],
+        between,
+        list(zip(given["anchors"], given["anchor_features"], strict=True)),
+    )

@@ -1,0 +1,72 @@
+"""The plate as a model sees it: scaled down, square pixels, in the model's own colour space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rotograph.colour import harmless
+from rotograph.image import Box, Image
+from rotograph.mask import MaskLogits
+
+
+def picture(image: Image, colour: Any, space: str, size: int) -> dict[str, np.ndarray]:
+    """``{"picture": (h, w, 3) float16, "window": (4,) int32}``: the whole data window for a model.
+
+    picture is in ``space``, finite; its long side has ``size`` square pixels, or fewer where the
+    plate has fewer. The scaling averages areas in the plate's own values, after NaN and
+    infinities are made harmless; alpha takes no part. window: x0, y0, x1, y1 in plate pixels.
+    """
+    width, height = image.spec.data.size
+    square = width * image.spec.pixel_aspect
+    scale = min(1.0, size / max(square, height))
+    target = max(1, round(square * scale)), max(1, round(height * scale))
+    rgb = harmless(image.rgb())
+    if target != (width, height):
+        rgb = cv2.resize(rgb, target, interpolation=cv2.INTER_AREA)
+    seen = harmless(colour.convert(rgb, image.spec.colour_space, space))
+    return {
+        "picture": seen.astype(np.float16),
+        "window": np.array(image.spec.data.to_list(), np.int32),
+    }
+
+
+def window(features: dict[str, np.ndarray]) -> Box:
+    """The plate pixels that features cover."""
+    return Box(*(int(v) for v in features["window"]))
+
+
+def to_grid(
+    points: np.ndarray, features: dict[str, np.ndarray], grid: tuple[int, int]
+) -> list[tuple[float, float]]:
+    """Plate positions ``(N, 2)`` as positions (x, y) in a grid of ``(height, width)``.
+
+    In both, the centre of the first pixel is half a pixel from the corner.
+    """
+    box = window(features)
+    height, width = grid
+    scale = np.array([width / box.width, height / box.height])
+    placed = (np.asarray(points, np.float64).reshape(-1, 2) - (box.x0, box.y0)) * scale
+    return [(float(x), float(y)) for x, y in placed]
+
+
+def mask_on_grid(image: Image, box: Box, grid: tuple[int, int]) -> np.ndarray:
+    """A mask file's coverage of ``box``, area-averaged to a grid: ``(h, w)`` float32 in [0, 1].
+
+    The file's alpha, else its only (or first) channel.
+    """
+    height, width = grid
+    names = image.spec.channels
+    channel = names.index("A") if "A" in names else 0
+    covered = np.nan_to_num(image.crop(box)[..., channel], nan=0.0)
+    return cv2.resize(np.clip(covered, 0, 1), (width, height), interpolation=cv2.INTER_AREA)
+
+
+def on_grid(mask: MaskLogits, box: Box, grid: tuple[int, int]) -> np.ndarray:
+    """Logits resampled to a grid that covers ``box``: ``(h, w)`` float32."""
+    height, width = grid
+    if mask.window == box and mask.logits.shape == grid:
+        return mask.logits
+    return cv2.resize(mask.at(box), (width, height), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,179 @@
+"""Write: mattes as EXR, with the plate's own geometry, frame numbers and metadata."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from rotograph import exr, sequence
+from rotograph.declare import Input, Value, node, stage
+from rotograph.environment import KEY_ATTRIBUTE
+from rotograph.errors import GraphError, WriteError
+from rotograph.exrheader import COMPRESSIONS
+from rotograph.image import Image
+from rotograph.parameter import Bool, Choice, File, Int
+from rotograph.shape import Shape
+
+CONTENTS = ("matte", "plate+matte", "premultiplied")
+
+
+@node(version=1)
+class Write:
+    """Write mattes to EXR files.
+
+    One layer is written as channel A; several as <layer>.A each, and A for their union. With
+    {layer} in the name, each layer goes to a file of its own.
+    """
+
+    image = Input("Mattes", "Masks", help="What to write.")
+    file = File(
+        "File",
+        "Where to: #### or %04d stands for the frame, {layer} for the layer, {version} for the "
+        "version. An existing version is never overwritten unless told to.",
+    )
+    content = Choice(
+        "matte",
+        CONTENTS,
+        "Content",
+        "Matte: alpha only. Plate+matte: the plate's RGB untouched, and alpha. Premultiplied: the "
+        "foreground's own colour times alpha, for a merge.",
+    )
+    compression = Choice("zip", COMPRESSIONS, "Compression", "How the EXR is compressed.")
+    pixel_type = Choice("half", ("half", "float"), "Pixel type", "Bits of a channel: 16 or 32.")
+    version = Int(
+        1,
+        "Version",
+        "What stands for {version}.",
+        minimum=0,
+        maximum=9999,
+        pixels=False,
+        animated=False,
+    )
+    overwrite = Bool(
+        False,
+        "Overwrite",
+        "Write over files of this version, and over files that Rotograph did not write.",
+        pixels=False,
+    )
+
+    def describe(at):
+        text = at.value("file")
+        if not text:
+            raise GraphError("names no file", hint='set "file", such as "mattes/matte.####.exr"')
+        if not text.lower().endswith(".exr"):
+            raise GraphError(f"cannot write '{text}'", hint="name an .exr file")
+        shape = at.shape("image")
+        if len(shape.frames) > 1 and not sequence.has_frame(text):
+            raise GraphError(
+                f"'{text}' has no place for the frame", hint="put #### before .exr"
+            )
+        return Shape(shape.frames, shape.layers, plate=shape.plate, size=shape.size)
+
+    def files(at):
+        layers = at.own().layers if "{layer}" in at.value("file") else (None,)
+        return {
+            layer: Path(
+                sequence.output_name(
+                    at.output_path(at.value("file")),
+                    frame=at.frame,
+                    layer=layer,
+                    version=at.value("version"),
+                )
+            )
+            for layer in layers
+        }
+
+    @stage(effect=True, params=("content", "compression", "pixel_type"), colour=True, memory=60)
+    def write(given, context):
+        """Returns the files written."""
+        spec = given["header"]
+        names = sorted(given["mattes"], key=given["order"].index)
+        alphas = {name: _alpha(given["mattes"][name], spec.data) for name in names}
+        written = []
+        for layer, path in context.files.items():
+            mine = names if layer is None else [layer]
+            channels = _colour(given, context, mine, alphas)
+            if layer is None and len(mine) > 1:
+                channels |= {f"{name}.A": alphas[name] for name in mine}
+            channels["A"] = _union([alphas[name] for name in mine], given["overlap"])
+            image = Image(
+                replace(
+                    spec,
+                    channels=tuple(channels),
+                    alpha="premultiplied" if context["content"] == "premultiplied" else "straight",
+                    attributes={**spec.attributes, KEY_ATTRIBUTE: context.key},
+                ),
+                np.stack(list(channels.values()), axis=-1),
+            )
+            _make_folder(path.parent)
+            exr.write(
+                path,
+                image,
+                compression=context["compression"],
+                pixel_type=context["pixel_type"],
+            )
+            written.append(path)
+        return written
+
+    @write.needs
+    def write(at):
+        shape = at.shape("image")
+        needs = {
+            "header": at.plate("image", "header"),
+            "mattes": {name: at.input("image", layer=name) for name in shape.layers},
+            "order": Value(shape.layers),
+            "overlap": Value(shape.overlap),
+        }
+        if at.value("content") != "matte":
+            needs["plate"] = at.plate("image", "image")
+        if at.value("content") == "premultiplied":
+            needs["foregrounds"] = {
+                name: at.input("image", layer=name, beside="foreground") for name in shape.layers
+            }
+        return needs
+
+
+def _make_folder(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"the folder cannot be made: {error.strerror}",
+            file=folder,
+            hint="name another one, or ask for permission",
+        ) from None
+
+
+def _alpha(matte, window):
+    """``(H, W)`` float32 in [0, 1]; a mask is shown as its probability."""
+    if matte is None:
+        return np.zeros(window.shape, np.float32)
+    if hasattr(matte, "logits"):
+        return 1.0 / (1.0 + np.exp(-matte.at(window)))
+    return matte.alpha.astype(np.float32)
+
+
+def _union(alphas, overlap):
+    """Where any layer is: layers that do not overlap add up, others cover each other."""
+    if overlap == "independent":
+        return 1.0 - np.prod([1.0 - a for a in alphas], axis=0)
+    return np.minimum(np.sum(alphas, axis=0), 1.0)
+
+
+def _colour(given, context, names, alphas):
+    """R, G and B as the content asks for, in the plate's colour space."""
+    if context["content"] == "matte":
+        return {}
+    plate = given["plate"]
+    rgb = plate.rgb()
+    if context["content"] == "premultiplied":
+        space, colour = plate.spec.colour_space, context.colour
+        linear = colour.to_linear(rgb, space)
+        rgb = np.zeros_like(rgb)
+        for name in names:
+            if given["foregrounds"][name] is not None:
+                own = given["foregrounds"][name].over(linear)
+                rgb += colour.convert(own, colour.scene_linear, space) * alphas[name][..., None]
+    return {name: rgb[..., i] for i, name in enumerate("RGB")}

@@ -1,0 +1,128 @@
+"""How long planning a long shot takes, with every digest known and no pixels at all.
+
+    python tests/bench/plan.py [--frames 2000] [--profile]
+
+The graph is the README's. Leaf digests are made up, the store is a set of keys: what is timed is
+the needs, the keys and the walk. Beside it a reference loop, because machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import hashlib
+import pstats
+import time
+from pathlib import Path
+
+from rotograph import Graph
+from rotograph.image import Box, ImageSpec
+from rotograph.models import Models
+from rotograph.needs import Keys
+from rotograph.plan import plan
+
+
+class MadeUpPlate:
+    """A plate of which only the frame numbers are real."""
+
+    still = False
+
+    def __init__(self, frames: range) -> None:
+        self.frames = tuple(frames)
+
+    def path(self, frame: int) -> str:
+        return f"/plate.{frame}.exr"
+
+    def file(self, frame: int) -> Path:
+        return Path(self.path(frame))
+
+    def spec(self, frame: int) -> ImageSpec:
+        return ImageSpec(Box(0, 0, 1920, 1080), Box(0, 0, 1920, 1080))
+
+    def place(self, frame: int) -> tuple[str, None, tuple]:
+        return self.path(frame), None, ()
+
+
+class MadeUpWorld:
+    """Digests made up from names; ``stored`` is a set of keys, or everything."""
+
+    def __init__(self, frames: range, stored: set[bytes] | None) -> None:
+        self.models = Models()
+        self.plate = MadeUpPlate(frames)
+        self.stored = stored
+
+    def colour_digest(self) -> str:
+        return "made up"
+
+    def open_plate(self, path, start, **choice):
+        return self.plate
+
+    def plate_space(self, plate, named) -> str:
+        return named or "ACEScg"
+
+    def leaf_digest(self, leaf) -> bytes:
+        return hashlib.blake2b(f"{leaf.kind}{leaf.path}".encode(), digest_size=16).digest()
+
+    def has(self, key: bytes) -> bool:
+        return self.stored is None or key in self.stored
+
+    def small_result(self, key: bytes) -> None:
+        return None
+
+    def written(self, path: Path, key: bytes) -> str:
+        return "" if self.stored is None else "new"
+
+
+def graph(frames: range) -> Graph:
+    made = Graph("/")
+    prompts = [
+        {"frame": frame, "layer": "hero", "box": [300, 60, 700, 540]}
+        for frame in (frames[0], frames[len(frames) // 3], frames[-1])
+    ]
+    made.add("plate", "Read", file="plate.####.exr", colour_space="ACEScg")
+    made.add("segment", "Segment", inputs={"plate": "plate"}, prompts=prompts)
+    made.add("track", "Track", inputs={"plate": "plate", "masks": "segment"})
+    made.add("matte", "Matte", inputs={"plate": "plate", "logits": "track"})
+    made.add("refine", "Refine", inputs={"plate": "plate", "matte": "matte"})
+    made.add("out", "Write", inputs={"image": "refine"}, file="mattes/matte.####.exr")
+    made.check()
+    return made
+
+
+def reference(count: int) -> float:
+    """Seconds for hashing and looking up ``count`` small things, as a measure of the machine."""
+    start = time.perf_counter()
+    known = {}
+    for i in range(count):
+        known[f"frame.{i}"] = hashlib.blake2b(b"%d" % i * 8, digest_size=16).digest()
+    assert len(known) == count
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--frames", type=int, default=2000)
+    parser.add_argument("--profile", action="store_true")
+    asked = parser.parse_args()
+    frames = range(1001, 1001 + asked.frames)
+    unit = min(reference(100_000) for _ in range(3))
+    for name, stored in (("everything stored", None), ("nothing stored", set())):
+        times = []
+        for _ in range(1 if asked.profile else 3):
+            profile = cProfile.Profile()
+            start = time.perf_counter()
+            if asked.profile:
+                profile.enable()
+            made = plan(Keys(graph(frames), MadeUpWorld(frames, stored)))
+            profile.disable()
+            times.append(time.perf_counter() - start)
+            if asked.profile:
+                pstats.Stats(profile).sort_stats("tottime").print_stats(16)
+        print(
+            f"{asked.frames} frames, {name}: {min(times):.2f} s, {min(times) / unit:.1f} times "
+            f"100,000 hashes in a dict ({unit:.2f} s); {len(made.dirty)} dirty"
+        )
+
+
+if __name__ == "__main__":
+    main()
