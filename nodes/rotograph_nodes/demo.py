@@ -39,7 +39,14 @@ def demo(output: Path, cache: Path | None) -> None:
     from rotograph.errors import WriteError
     from rotograph.graph import Graph
     from rotograph.whole import write_whole
-    from rotograph_nodes.demo_plate import FRAMES, MATTES, PLATE, demo_graph, make_demo_plate
+    from rotograph_nodes.demo_plate import (
+        FIRST,
+        FRAMES,
+        MATTES,
+        PLATE,
+        demo_graph,
+        make_demo_plate,
+    )
 
     start = time.monotonic()
     output = output.absolute()
@@ -53,7 +60,8 @@ def demo(output: Path, cache: Path | None) -> None:
         text = json.dumps(demo_graph(), indent=1) + "\n"
         write_whole(document, text.encode())
     environment = options.environment(cache)
-    summary = run(Graph.load(document), environment, tuple(range(1001, 1001 + FRAMES)))
+    frames = tuple(range(FIRST, FIRST + FRAMES))
+    summary = run(Graph.load(document), environment, Bar(FRAMES), frames)
     if not summary.complete:
         report(summary)
         click.get_current_context().exit(1)
@@ -93,7 +101,5 @@ def _contact_sheet(path: Path, plates: Path, mattes: Path, colour: Any) -> None:
         space = colour.resolve(plate.file(frame), attributes=image.spec.attributes)
         linear = colour.to_linear(image.rgb(), space)
         own = Foreground(*estimate_foreground(linear, alpha)).over(linear)
-        cells.append(
-            cell(str(frame), linear, alpha, colour, colour.scene_linear, foreground=own)
-        )
+        cells.append(cell(str(frame), linear, alpha, colour, colour.scene_linear, foreground=own))
     contact_sheet(path, cells, "Rotograph demo")

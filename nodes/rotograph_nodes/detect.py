@@ -25,9 +25,7 @@ class Detect:
         "What to look for, such as 'person, car'. Empty: whatever moves on its own. Only some "
         "models can read.",
     )
-    max_layers = Int(
-        8, "Layers", "At most this many.", minimum=1, maximum=64, animated=False
-    )
+    max_layers = Int(8, "Layers", "At most this many.", minimum=1, maximum=64, animated=False)
     min_area = Float(
         0.5,
         "Least area",
@@ -76,9 +74,7 @@ class Detect:
             "motion": at.stage("motion"),
         }
 
-    @stage(
-        per="shot", models={"detect": "model"}, params=("max_layers", "min_area", "threshold")
-    )
+    @stage(per="shot", models={"detect": "model"}, params=("max_layers", "min_area", "threshold"))
     def propose(given, context):
         return context.models["detect"].propose(
             given["evidence"],

@@ -12,6 +12,7 @@ from rotograph.matte import Matte as Alpha
 from rotograph.parameter import Float, Text
 from rotograph.shape import Shape
 from rotograph_nodes import shared
+from rotograph_nodes.models.classic.band import widen_where_soft
 from rotograph_nodes.models.classic.trimap import (
     apply_garbage_and_core,
     defocus_widening,
@@ -42,7 +43,7 @@ class Matte:
     model = Text("classic", "Model", "The model that solves for alpha.")
     motion_model = Text("classic", "Motion model", "The model that finds the motion.")
     inside = Float(
-        6.0,
+        8.0,
         "Inside",
         "How far the unknown band reaches into the mask.",
         unit="plate pixels",
@@ -51,7 +52,7 @@ class Matte:
         per_layer=True,
     )
     outside = Float(
-        10.0,
+        14.0,
         "Outside",
         "How far the unknown band reaches out of the mask. Wider for hair.",
         unit="plate pixels",
@@ -105,16 +106,23 @@ class Matte:
         plate, logits = given["plate"], given["logits"]
         window, layer = plate.spec.data, given["layer"]
         linear = context.colour.to_linear(plate.rgb(), plate.spec.colour_space)
+        estimate, hint = context.models["matte"].estimate_alpha, None
         if given["trimap"] is not None:
             trimap = trimap_from_image(_coverage(given["trimap"], layer, plate))
         else:
             scores = logits.at(window)
+            grid = logits.window.width / logits.logits.shape[1]
             trimap = trimap_from_logits(
                 scores,
                 inside=context["inside"],
                 outside=context["outside"],
                 widening=_widening(given, context, linear, scores),
+                grid=grid,
             )
+            reach = context["outside"] + 2.0 * (grid - 1.0)
+            trimap = widen_where_soft(linear, trimap, estimate, reach=reach)
+            # what the tracker believes, for limbs too thin for a known inside
+            hint = 1.0 / (1.0 + np.exp(-scores))
         trimap = apply_garbage_and_core(
             trimap,
             *(
@@ -122,10 +130,8 @@ class Matte:
                 for port in ("garbage", "core")
             ),
         )
-        alpha = context.models["matte"].estimate_alpha(linear, trimap)
-        return Alpha(
-            window, alpha.astype(np.float16), 1.0 if logits is None else logits.confidence
-        )
+        alpha = estimate(linear, trimap, hint)
+        return Alpha(window, alpha.astype(np.float16), 1.0 if logits is None else logits.confidence)
 
     @solve.needs
     def solve(at):
@@ -184,10 +190,11 @@ def _widening(given, context, linear, scores):
     """``(H, W)`` plate pixels that motion blur and defocus add to the band."""
     added = np.zeros(scores.shape, np.float32)
     if context["defocus"] > 0:
-        added = context["defocus"] * defocus_widening(linear, scores)
+        added += np.float32(context["defocus"]) * defocus_widening(linear, scores)
     if given.get("motion") is not None:
         flow = given["motion"][given["side"]].astype(np.float32)
-        scale = scores.shape[1] / flow.shape[1]
+        # apart for x and y: the flow is in square pixels, the plate's may be wide ones
+        scale = np.divide(scores.shape[::-1], flow.shape[1::-1]).astype(np.float32)
         added = np.maximum(
             added, motion_widening(flow * scale, scores.shape, context["motion_blur"])
         )

@@ -15,7 +15,10 @@ import numpy as np
 from rotograph.errors import GraphError, did_you_mean
 
 MODES = ("exclusive", "independent", "ordered")
-_EQUAL = 0.5  # mean logits closer than this do not tell who is surer
+_PLAIN = 3.0  # logits beyond this only say how far the boundary is
+_EQUAL = 1.0  # mean logits closer than this do not tell who is surer
+_MOST, _LITTLE = 0.6, 0.25  # shares of two layers' areas that settle a contest at once
+_PALE = 0.85  # a layer whose best logit is below this share of the other's is the less sure
 
 
 def rivals(mode: str, layers: Sequence[str], layer: str) -> tuple[str, ...]:
@@ -36,10 +39,11 @@ def resolve_logits(mode: str, own: np.ndarray, others: Sequence[np.ndarray]) -> 
     """One layer's logits after it has settled with its rivals who owns what.
 
     own, others: ``(h, w)`` float32 of one grid; others: the layer's ``rivals``.
-    ``exclusive``: every region that two layers claim goes to the one with the higher mean logit
-    there; if they are equally sure, to the smaller layer, as the more particular claim. The
-    loser gets the winner's boundary, so that the two meet without a gap. ``ordered``: all
-    rivals win. Raises GraphError for an unknown mode.
+    ``exclusive``: what is most of one layer and little of the other goes to the one. Otherwise
+    every region that two layers claim goes to the layer that is surer on this frame (a tracker's
+    logits grow pale where it is in doubt), else to the one that is surer in this region, else to
+    the smaller layer, as the more particular claim. The loser gets the winner's boundary, so that
+    the two meet without a gap. ``ordered``: all rivals win. Raises GraphError for an unknown mode.
     """
     _check(mode)
     own = np.asarray(own, dtype=np.float32)
@@ -98,16 +102,32 @@ def _after(own: np.ndarray, other: np.ndarray) -> np.ndarray:
     if not contested.any():
         return own
     count, parts = cv2.connectedComponents(contested.astype(np.uint8))
-    flat = parts.ravel()
-    size = np.maximum(np.bincount(flat, minlength=count), 1)
-    surer = np.bincount(flat, weights=(own - other).ravel(), minlength=count) / size
-    larger = int((own > 0).sum()) - int((other > 0).sum())
-    yields = np.where(np.abs(surer) < _EQUAL, larger > 0, surer < 0)
+    peak, other_peak = float(own.max()), float(other.max())
+    share, other_share = (float(contested.sum() / (f > 0).sum()) for f in (own, other))
+    if max(share, other_share) > _MOST and min(share, other_share) < _LITTLE:
+        yields = np.full(count, share < other_share)
+    elif min(peak, other_peak) < _PALE * max(peak, other_peak):
+        yields = np.full(count, peak < other_peak)
+    else:
+        flat = parts.ravel()
+        size = np.maximum(np.bincount(flat, minlength=count), 1)
+        by = (np.minimum(own, _PLAIN) - np.minimum(other, _PLAIN)).ravel()
+        surer = np.bincount(flat, weights=by, minlength=count) / size
+        yields = np.where(np.abs(surer) < _EQUAL, _is_larger(own, other), surer < 0)
     lost, won = contested & yields[parts], contested & ~yields[parts]
     # the winner's surroundings too, so that the boundary between them is the winner's own
     ring = np.ones((5, 5), np.uint8)
     lost = cv2.dilate(lost.astype(np.uint8), ring).astype(bool) & ~won
     return np.where(lost, np.minimum(own, -other), own)
+
+
+def _is_larger(own: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the one mask is larger; of two equally large ones, exactly one counts as that."""
+    more = int((own > 0).sum()) - int((other > 0).sum())
+    if more:
+        return more > 0
+    first = int(np.argmax(own != other))
+    return bool(own.flat[first] > other.flat[first])
 
 
 def _rounded_down(values: np.ndarray) -> np.ndarray:

@@ -44,11 +44,7 @@ def said(prompts: Sequence[Prompt]) -> tuple[tuple, ...]:
 
 def leaves(at: Any, prompts: Sequence[Prompt]) -> list[Leaf]:
     """The mask files of the prompts, in their order, named by their content."""
-    return [
-        Leaf("mask", str(at.path(p.mask)))
-        for p in prompts
-        if p.mask is not None
-    ]
+    return [Leaf("mask", str(at.path(p.mask))) for p in prompts if p.mask is not None]
 
 
 def on_grid(
@@ -57,7 +53,7 @@ def on_grid(
     boxes: Sequence[tuple[float, float, float, float]],
     features: dict[str, np.ndarray],
 ) -> GridPrompts:
-    """Prompts (as from ``said``), their mask files and more boxes, all in plate pixels, on a grid."""
+    """Prompts (as from ``said``), their mask files and more boxes, in plate pixels, on a grid."""
     grid = features["picture"].shape[:2]
     area = working.window(features)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rotograph.declare import Leaf, Output, Value, node, stage
-from rotograph.errors import GraphError, RotographError
+from rotograph.errors import GraphError, MediaError, RotographError
+from rotograph.image import Box
 from rotograph.parameter import Choice, File, Int, Text
 from rotograph.shape import FrameSet, Shape
 
@@ -14,9 +15,7 @@ from rotograph.shape import FrameSet, Shape
 class Read:
     """Read a plate: an EXR sequence, other stills, or a movie. Nothing is clamped or converted."""
 
-    file = File(
-        "File", "The plate: plate.####.exr, plate.%04d.exr, a single picture, or a movie."
-    )
+    file = File("File", "The plate: plate.####.exr, plate.%04d.exr, a single picture, or a movie.")
     colour_space = Text(
         "",
         "Colour space",
@@ -25,11 +24,15 @@ class Read:
         pixels=False,
     )
     part = Text(
-        "", "Part", "Which part of a multi-part EXR, by name or number. Empty: the first.",
+        "",
+        "Part",
+        "Which part of a multi-part EXR, by name or number. Empty: the first.",
         pixels=False,
     )
     layer = Text(
-        "", "Layer", "Which layer of an EXR, such as 'diffuse'. Empty: R, G, B and A.",
+        "",
+        "Layer",
+        "Which layer of an EXR, such as 'diffuse'. Empty: R, G, B and A.",
         pixels=False,
     )
     view = Text(
@@ -59,6 +62,7 @@ class Read:
         if not frames:
             raise GraphError("the plate has no frames", hint="check the file")
         gaps = sorted(set(range(frames[0], frames[-1] + 1)).difference(frames))
+        spec = plate.spec(frames[0])
         missing, stands_in = at.value("missing"), {}
         for frame in gaps if missing == "hold" else ():
             stands_in[frame] = stands_in.get(frame - 1, frame - 1)
@@ -68,20 +72,34 @@ class Read:
             stands_in=stands_in,
             absent={f: plate.path(f) for f in gaps} if missing == "error" else {},
             still=plate.still,
-            size=plate.spec(frames[0]).data.size,
+            size=spec.data.size,
+            display=tuple(spec.display.to_list()),
+            window=tuple(_seen(spec).to_list()),
         )
 
     @stage(params=("alpha",), stored=False, colour=True)
     def image(given, context):
         """The frame, with its colour space and alpha stated."""
         image = given["pixels"]
+        wanted = Box(*given["display"])
+        if image.spec.display != wanted:
+            raise MediaError(
+                f"the frame is {_format(image.spec.display)}, but the plate began as "
+                f"{_format(wanted)}",
+                hint="bring all frames to one format",
+            )
         alpha = image.spec.alpha if context["alpha"] == "auto" else context["alpha"]
         spec = replace(image.spec, colour_space=given["colour_space"], alpha=alpha)
         return replace(image, spec=spec)
 
     @image.needs
     def image(at):
-        return {"pixels": _leaf(at, "pixels"), "colour_space": Value(_space(at))}
+        plate = _open(at)
+        return {
+            "pixels": _leaf(at, plate, "pixels"),
+            "colour_space": Value(_space(at, plate)),
+            "display": Value(at.own().display),
+        }
 
     @stage(stored=False, colour=True)
     def header(given, context):
@@ -90,7 +108,27 @@ class Read:
 
     @header.needs
     def header(at):
-        return {"spec": _leaf(at, "attributes"), "colour_space": Value(_space(at))}
+        plate = _open(at)
+        return {
+            "spec": _leaf(at, plate, "attributes"),
+            "colour_space": Value(_space(at, plate)),
+        }
+
+
+_FAR = 4
+"""A data window is looked at apart when the picture around it would be so many times larger."""
+
+
+def _seen(spec):
+    """What models look at: the format and its overscan, even where a frame has fewer pixels."""
+    both = spec.display.union(spec.data)
+    largest = max(box.width * box.height for box in (spec.display, spec.data))
+    return both if both.width * both.height <= _FAR * largest else spec.data
+
+
+def _format(box):
+    at = f" at {box.x0},{box.y0}" if (box.x0, box.y0) != (0, 0) else ""
+    return f"{box.width}x{box.height}{at}"
 
 
 def _open(at):
@@ -103,16 +141,15 @@ def _open(at):
     return at.open_plate(text, start=at.value("first_frame"), **choice)
 
 
-def _space(at):
+def _space(at, plate):
     """The plate's colour space: one for the whole sequence, from its first frame."""
-    plate = _open(at)
     try:
         return at.plate_space(plate, at.value("colour_space") or None)
     except RotographError as error:
         raise error.located(file=plate.file(plate.frames[0])) from None
 
 
-def _leaf(at, kind):
+def _leaf(at, plate, kind):
     frame = at.own().stands_in.get(at.frame, at.frame)
-    path, index, selection = _open(at).place(frame)
+    path, index, selection = plate.place(frame)
     return Leaf(kind, path, index, selection)

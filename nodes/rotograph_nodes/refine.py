@@ -25,7 +25,7 @@ class Refine:
     smooth = Float(
         0.5,
         "Temporal smoothing",
-        "How far neighbouring frames, moved along the motion, calm this one. Only where they agree.",
+        "How far neighbouring frames, moved along the motion, calm this one, where they agree.",
         minimum=0.0,
         maximum=1.0,
         per_layer=True,
@@ -44,7 +44,7 @@ class Refine:
         "How soft or how far off the incoming edge is.",
         unit="plate pixels",
         minimum=0.5,
-        maximum=64.0,
+        maximum=8.0,
         per_layer=True,
     )
     specks = Float(
@@ -78,7 +78,7 @@ class Refine:
         "Softens the edge: the distance from 10 % to 90 %.",
         unit="plate pixels",
         minimum=0.0,
-        maximum=500.0,
+        maximum=200.0,
         per_layer=True,
     )
 

@@ -14,7 +14,7 @@ from rotograph_nodes import prompted, shared, working
 
 @node(version=1, output=Output("Masks", "logits"))
 class Segment:
-    """Turn boxes, points and drawn masks into a mask of each layer, on the frames that have them."""
+    """Turn boxes, points and drawn masks into a mask of each layer, on the frames with prompts."""
 
     plate = Input("Image", help="The plate.")
     boxes = Input("Detections", help="Boxes from Detect, beside the prompts.", optional=True)
@@ -38,9 +38,7 @@ class Segment:
                         frame=frame,
                         hint="move the prompt to a frame of the plate",
                     )
-        return Shape(
-            plate.frames, tuple(found), prompted=found, plate=plate.plate, size=plate.size
-        )
+        return Shape(plate.frames, tuple(found), prompted=found, plate=plate.plate, size=plate.size)
 
     picture = shared.picture("segment")
 
@@ -62,9 +60,11 @@ class Segment:
     @logits.needs
     def logits(at):
         prompts = prompted.at_frame(at.value("prompts"), at.layer, at.frame)
-        boxes = prompted.at_frame(at.small("boxes").boxes, at.layer, at.frame) if at.wired(
-            "boxes"
-        ) else []
+        boxes = (
+            prompted.at_frame(at.small("boxes").boxes, at.layer, at.frame)
+            if at.wired("boxes")
+            else []
+        )
         return {
             "picture": at.stage("picture"),
             "features": at.stage("encode"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rotograph.declare import Stage, Value, stage
+from rotograph.image import Box
 from rotograph.matte import Foreground
 from rotograph_nodes import overlap, working
 from rotograph_nodes.models.classic.foreground import estimate_foreground
@@ -21,14 +22,15 @@ def picture(role: str, param: str = "model") -> Stage:
 
     @stage(operator="Picture", version=1, colour=True, tier="features", memory=32)
     def picture(given, context):
-        return working.picture(given["plate"], context.colour, *given["seen"])
+        space, size, area = given["seen"]
+        return working.picture(given["plate"], context.colour, space, size, Box(*area))
 
     @picture.needs
     def picture(at):
         card = at.card(role, param)
         return {
             "plate": at.input("plate"),
-            "seen": Value((card.input_space, card.working_size)),
+            "seen": Value((card.input_space, card.working_size, at.shape("plate").window)),
         }
 
     return picture
@@ -87,7 +89,8 @@ def resolve(source: str) -> Stage:
     @resolve.needs
     def resolve(at):
         shape = at.own()
-        others = overlap.rivals(shape.overlap, shape.layers, at.layer)
+        rivals = overlap.rivals(shape.overlap, shape.layers, at.layer)
+        others = [other for other in rivals if shape.delivers(other, at.frame)]
         approved = {other: at.approved(other) for other in others}
         return {
             "own": at.stage(source),

@@ -42,7 +42,7 @@ class Track:
         "exclusive",
         ("exclusive", "independent", "ordered"),
         "Overlap",
-        "How layers share a pixel. Exclusive: each pixel belongs to one. Independent: layers do not "
+        "How layers share a pixel. Exclusive: each belongs to one. Independent: layers do not "
         "know of each other. Ordered: those in front hide those behind.",
     )
     order = Names(

@@ -12,25 +12,37 @@ from rotograph.image import Box, Image
 from rotograph.mask import MaskLogits
 
 
-def picture(image: Image, colour: Any, space: str, size: int) -> dict[str, np.ndarray]:
-    """``{"picture": (h, w, 3) float16, "window": (4,) int32}``: the whole data window for a model.
+def picture(image: Image, colour: Any, space: str, size: int, area: Box) -> dict[str, np.ndarray]:
+    """``{"picture": (h, w, 3) float16, "window": (4,) int32}``: an area of the plate for a model.
 
     picture is in ``space``, finite; its long side has ``size`` square pixels, or fewer where the
-    plate has fewer. The scaling averages areas in the plate's own values, after NaN and
-    infinities are made harmless; alpha takes no part. window: x0, y0, x1, y1 in plate pixels.
+    plate has fewer. Where the frame has no pixels it is black. The scaling averages areas in the
+    plate's own values, after NaN and infinities are made harmless; alpha takes no part. window: x0,
+    y0, x1, y1 in plate pixels.
     """
-    width, height = image.spec.data.size
+    width, height = area.size
     square = width * image.spec.pixel_aspect
     scale = min(1.0, size / max(square, height))
     target = max(1, round(square * scale)), max(1, round(height * scale))
-    rgb = harmless(image.rgb())
+    rgb = harmless(_inside(image, area))
     if target != (width, height):
         rgb = cv2.resize(rgb, target, interpolation=cv2.INTER_AREA)
-    seen = harmless(colour.convert(rgb, image.spec.colour_space, space))
+    seen = colour.to_model(rgb, image.spec.colour_space, space)
     return {
         "picture": seen.astype(np.float16),
-        "window": np.array(image.spec.data.to_list(), np.int32),
+        "window": np.array(area.to_list(), np.int32),
     }
+
+
+def _inside(image: Image, area: Box) -> np.ndarray:
+    """``(h, w, 3)`` float32: R, G and B of an area, 0 outside the data window."""
+    if image.spec.data == area:
+        return image.rgb()
+    out = np.zeros((*area.shape, 3), np.float32)
+    both = area.intersect(image.spec.data)
+    if both:
+        out[both.within(area)] = image.rgb()[both.within(image.spec.data)]
+    return out
 
 
 def window(features: dict[str, np.ndarray]) -> Box:

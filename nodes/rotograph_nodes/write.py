@@ -41,7 +41,12 @@ class Write:
         "foreground's own colour times alpha, for a merge.",
     )
     compression = Choice("zip", COMPRESSIONS, "Compression", "How the EXR is compressed.")
-    pixel_type = Choice("half", ("half", "float"), "Pixel type", "Bits of a channel: 16 or 32.")
+    pixel_type = Choice(
+        "half",
+        ("half", "float"),
+        "Pixel type",
+        "Bits of a channel: 16 or 32. A plate that is written beside its matte keeps its own.",
+    )
     version = Int(
         1,
         "Version",
@@ -66,9 +71,7 @@ class Write:
             raise GraphError(f"cannot write '{text}'", hint="name an .exr file")
         shape = at.shape("image")
         if len(shape.frames) > 1 and not sequence.has_frame(text):
-            raise GraphError(
-                f"'{text}' has no place for the frame", hint="put #### before .exr"
-            )
+            raise GraphError(f"'{text}' has no place for the frame", hint="put #### before .exr")
         return Shape(shape.frames, shape.layers, plate=shape.plate, size=shape.size)
 
     def files(at):
@@ -108,12 +111,11 @@ class Write:
                 np.stack(list(channels.values()), axis=-1),
             )
             _make_folder(path.parent)
-            exr.write(
-                path,
-                image,
-                compression=context["compression"],
-                pixel_type=context["pixel_type"],
-            )
+            kinds = dict.fromkeys(channels, context["pixel_type"])
+            if context["content"] == "plate+matte":
+                half = given["plate"].pixels.dtype == np.float16
+                kinds |= dict.fromkeys("RGB", "half" if half else "float")
+            exr.write(path, image, compression=context["compression"], pixel_type=kinds)
             written.append(path)
         return written
 
@@ -175,5 +177,8 @@ def _colour(given, context, names, alphas):
         for name in names:
             if given["foregrounds"][name] is not None:
                 own = given["foregrounds"][name].over(linear)
-                rgb += colour.convert(own, colour.scene_linear, space) * alphas[name][..., None]
+                alpha = alphas[name][..., None]
+                own = colour.convert(own, colour.scene_linear, space)
+                # not a product alone: where there is no matte, a NaN of the plate is 0 too
+                rgb += np.multiply(own, alpha, out=np.zeros_like(own), where=alpha > 0)
     return {name: rgb[..., i] for i, name in enumerate("RGB")}

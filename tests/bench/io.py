@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,12 @@ def best(work: Callable[[], object], rounds: int) -> float:
         work()
         found.append((time.perf_counter() - before) * 1e3)
     return min(found)
+
+
+def in_turn(works: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """The shortest run of each, in milliseconds; taking turns, so that both share a busy moment."""
+    found = [[best(work, 1) for work in works] for _ in range(rounds)]
+    return [min(column) for column in zip(*found, strict=True)]
 
 
 def plate(width: int, height: int) -> np.ndarray:
@@ -62,16 +68,13 @@ def measure(folder: Path, width: int, height: int, rounds: int) -> None:
         both = (
             (
                 "write",
-                best(lambda p=ours, c=compression: exr.write(p, image, compression=c), rounds),
-                best(lambda p=raw, h=header: OpenEXR.File(h, {"RGBA": pixels}).write(p), rounds),
+                lambda p=ours, c=compression: exr.write(p, image, compression=c),
+                lambda p=raw, h=header: OpenEXR.File(h, {"RGBA": pixels}).write(p),
             ),
-            (
-                "read",
-                best(lambda p=ours: exr.read(p), rounds),
-                best(lambda p=raw: OpenEXR.File(p), rounds),
-            ),
+            ("read", lambda p=ours: exr.read(p), lambda p=raw: OpenEXR.File(p)),
         )
-        for what, mine, theirs in both:
+        for what, *works in both:
+            mine, theirs = in_turn(works, rounds)
             print(f"{compression:5}{what:5}{mine:9.1f}{theirs:9.1f}{mine / theirs:7.2f}")
     path = folder / "ours.exr"
     exr.write(path, image)

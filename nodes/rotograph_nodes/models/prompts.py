@@ -1,4 +1,4 @@
-"""Prompts in the grid of a model: what every segmenter is asked with, networks and classic alike."""
+"""Prompts in the grid of a model: what every segmenter is asked with."""
 
 from __future__ import annotations
 

@@ -116,8 +116,12 @@ def log_odds(index: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.n
     y0, y1, fy = _between(height, ratio.shape[0])
     x0, x1, fx = _between(width, ratio.shape[1])
     fy, fx = fy[:, None], fx[None]
-    upper = ratio[y0[:, None], x0[None], index] * (1 - fx) + ratio[y0[:, None], x1[None], index] * fx
-    lower = ratio[y1[:, None], x0[None], index] * (1 - fx) + ratio[y1[:, None], x1[None], index] * fx
+    upper = (
+        ratio[y0[:, None], x0[None], index] * (1 - fx) + ratio[y0[:, None], x1[None], index] * fx
+    )
+    lower = (
+        ratio[y1[:, None], x0[None], index] * (1 - fx) + ratio[y1[:, None], x1[None], index] * fx
+    )
     return (upper * (1 - fy) + lower * fy).astype(np.float32)
 
 

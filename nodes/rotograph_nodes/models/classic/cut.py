@@ -1,4 +1,4 @@
-"""The smallest cut: from a score in every pixel to the boundary that best follows the picture's edges.
+"""The smallest cut: from a score in every pixel to the boundary that best follows edges.
 
 The energy is that of Boykov and Jolly 2001 with the contrast term of GrabCut (Rother, Kolmogorov
 and Blake 2004): sum of scores on the wrong side, plus a price for every pair of neighbours that

@@ -17,11 +17,13 @@ from rotograph.image import Box
 from rotograph.layer import Detection, Detections
 from rotograph_nodes.models.classic import appearance
 from rotograph_nodes.models.classic.cut import cut, edge_planes
+from rotograph_nodes.models.classic.motion import fetch
 from rotograph_nodes.models.classic.segmenter import tidy
 
 _SPACING = 8  # pixels between flow vectors that vote for the camera
 _AGREE = 1.0  # pixels a vote may be off
 _MOVES = 1.2  # pixels of own motion in one frame from which a region counts as moving
+_GRAIN = 0.012  # colour difference that grain makes
 _LINK = 0.25  # overlap of two regions that are the same one a frame later
 
 
@@ -36,20 +38,23 @@ def evidence(
     Returns ``regions`` ``(h, w)`` uint8: 0 still, 1… one number per moving region;
     ``own`` ``(n, 3)`` float32 per region: mean flow (dx, dy) in pixels and mean own motion.
     """
-    del features_b
     flow = between["forward"].astype(np.float32)
     error = between["forward_error"].astype(np.float32)
-    departure = flow - _camera_flow(flow, error)
-    speed = np.hypot(departure[..., 0], departure[..., 1])
+    camera = _camera_flow(flow, error)
+    speed = np.linalg.norm(flow - camera, axis=2)
     # the flow is off by about this much where nothing moves
-    noise = float(np.median(speed))
-    threshold = max(_MOVES, 4.0 * noise)
-    scores = 2.5 * np.log2((speed + 1e-3) / threshold)
-    scores = np.clip(scores, -4.0, 4.0) * np.exp(-0.15 * np.minimum(error, 10.0))
+    threshold = max(_MOVES, min(4.0 * float(np.median(speed)), 3.0 * _MOVES))
+    scores = np.clip(2.0 * np.log2((speed + 1e-3) / threshold), -3.0, 3.0)
     colours = appearance.colours(features_a["picture"].astype(np.float32))
-    mask = cut(edge_planes(colours), scores.astype(np.float32), 4.0)
+    there = appearance.colours(features_b["picture"].astype(np.float32))
+    # beside a moving edge the flow drags the background along; but that is explained by the camera
+    unlike_camera, unlike_flow = (_unlike(colours, there, f) for f in (camera, flow))
+    explained = unlike_camera < 1.5 * unlike_flow + _GRAIN**2
+    scores = np.where(explained & (scores > 0), -0.7, scores).astype(np.float32)
+    mask = cut(edge_planes(colours), scores, 4.0)
     if mask.any():
-        mask = tidy(mask, 0.012 * float(np.hypot(*mask.shape)))
+        width = 0.02 * float(np.hypot(*mask.shape))
+        mask = tidy(_filled(mask, width), width)
     count, regions = cv2.connectedComponents(mask.astype(np.uint8))
     areas = np.bincount(regions.ravel(), minlength=count)
     kept = [i for i in np.argsort(-areas[1:], kind="stable") + 1 if areas[i] >= 64][:32]
@@ -73,6 +78,24 @@ class _Strand:
     ahead: tuple[float, float] = (0.0, 0.0)
 
 
+def _unlike(here: np.ndarray, there: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """``(h, w)`` float32: squared colour difference to where ``flow`` points, over a patch."""
+    return cv2.GaussianBlur(((here - fetch(there, flow)) ** 2).sum(axis=2), (0, 0), 2.5)
+
+
+def _filled(mask: np.ndarray, width: float) -> np.ndarray:
+    """With narrow gaps closed and with all holes filled: flat insides show no motion."""
+    radius = max(1, round(width))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    padded = cv2.copyMakeBorder(
+        mask.astype(np.uint8), radius, radius, radius, radius, cv2.BORDER_CONSTANT, value=0
+    )
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[radius:-radius, radius:-radius]
+    outline, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    full = cv2.drawContours(np.zeros_like(closed), outline, -1, 1, cv2.FILLED)
+    return full.astype(bool)
+
+
 def propose(
     seen: Mapping[int, Mapping[str, np.ndarray]],
     window: Box,
@@ -85,7 +108,8 @@ def propose(
 
     seen: ``evidence`` by frame. window: the plate pixels that the working picture covers.
     max_layers: at most so many layers. min_area: share of the frame that a layer fills at least.
-    threshold: layers with a lower score are left out.
+    threshold: layers with a lower score, which is the share of the frames on which the layer
+    is seen to move, are left out.
     boxes_per_layer: frames per layer, those that show it best, spread over its life.
     Names are ``object_01``… by falling score.
     """
@@ -96,7 +120,8 @@ def propose(
     chosen = [
         s
         for s in ranked
-        if len(s.frames) >= min(3, length) and _weight(s) >= 0.05 * strongest
+        if len(s.frames) >= max(threshold * length, min(3, length))
+        and _weight(s) >= 0.05 * strongest
     ][:max_layers]
     out = []
     shape = next(iter(seen.values()))["regions"].shape if seen else (1, 1)
@@ -107,7 +132,7 @@ def propose(
                     layer=f"object_{number:02d}",
                     frame=strand.frames[index],
                     box=_to_plate(strand.boxes[index], shape, window),
-                    score=float(min(1.0, len(strand.frames) / length)),
+                    score=len(strand.frames) / length,
                 )
             )
     return Detections(tuple(out))
@@ -172,9 +197,7 @@ def _follow(seen: Mapping[int, Mapping[str, np.ndarray]], min_area: float) -> li
     return done + live
 
 
-def _extend(
-    strand: _Strand, frame: int, entry: tuple[tuple[float, ...], int, np.ndarray]
-) -> None:
+def _extend(strand: _Strand, frame: int, entry: tuple[tuple[float, ...], int, np.ndarray]) -> None:
     box, area, own = entry
     strand.frames.append(frame)
     strand.boxes.append(box)
@@ -191,7 +214,7 @@ def _join(strands: list[_Strand]) -> list[_Strand]:
         best, place = 0.0, None
         for earlier in out:
             gap = strand.frames[0] - earlier.frames[-1]
-            if 0 < gap:
+            if gap > 0:
                 same = _overlap(earlier.boxes[-1], strand.boxes[0]) / (1.0 + 0.02 * gap)
                 if same > max(best, 0.2):
                     best, place = same, earlier
@@ -229,9 +252,7 @@ def _moved(
     return box[0] + by[0], box[1] + by[1], box[2] + by[0], box[3] + by[1]
 
 
-def _overlap(
-    a: tuple[float, float, float, float], b: tuple[float, float, float, float]
-) -> float:
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
     """Intersection over union of two boxes."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])

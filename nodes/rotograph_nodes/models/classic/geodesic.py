@@ -31,9 +31,7 @@ def geodesic(colours: np.ndarray, sources: np.ndarray, tread: float = 0.0) -> np
         (columns, rows),
         interpolation=cv2.INTER_AREA,
     ).reshape(rows, columns, -1)
-    share = cv2.resize(
-        sources.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA
-    )
+    share = cv2.resize(sources.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
     # a single point is far less than a node, and still a source
     start = np.flatnonzero(share > min(0.5, 0.9 * float(share.max())))
     if not sources.any():

@@ -45,10 +45,11 @@ def reverse(between: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def fetch(field: np.ndarray, flow: np.ndarray, outside: float = 0.0) -> np.ndarray:
-    """``(h, w[, c])`` float32: ``field`` read where ``flow`` points; ``outside`` off the frame.
+def fetch(field: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """``(h, w[, c])`` float32: ``field`` read where ``flow`` points.
 
     field: values of frame ``a``. flow: ``(h, w, 2)`` from ``b`` to ``a``. The result is on ``b``.
+    Off the frame the nearest pixel goes on: what enters beside a layer is most likely more of it.
     """
     height, width = flow.shape[:2]
     flow = flow.astype(np.float32)
@@ -57,8 +58,7 @@ def fetch(field: np.ndarray, flow: np.ndarray, outside: float = 0.0) -> np.ndarr
         flow[..., 0] + np.arange(width, dtype=np.float32)[None],
         flow[..., 1] + np.arange(height, dtype=np.float32)[:, None],
         cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=outside,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 

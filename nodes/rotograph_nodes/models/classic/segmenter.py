@@ -89,9 +89,7 @@ class _Scene:
     def counted(self, region: tuple[slice, slice]) -> _Counted:
         """Counted over a palette, half of which is for the region."""
         centres = appearance.palette(self.colours, self.colours[region])
-        return _Counted(
-            appearance.assign(self.colours, centres), appearance.kinship(centres)
-        )
+        return _Counted(appearance.assign(self.colours, centres), appearance.kinship(centres))
 
     def discs(self, points: tuple[tuple[float, float], ...]) -> np.ndarray:
         """``(h, w)`` bool: a small disc at each point that is on the picture."""
@@ -223,7 +221,22 @@ def _settle(
         scores = np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT) + weight * guess
         mask = cut(scene.edges, scores, _SMOOTHNESS, fixed)
         belief = _belief(np.where(mask, 2.2, -2.2) + 0.1 * scores, fixed)
-    return tidy(mask, _SPECK * size) | inside
+    return _without(tidy(mask, _SPECK * size) | inside, inside, outside)
+
+
+def _without(mask: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Without the separate parts that a negative point is on, while another part remains."""
+    if not outside.any():
+        return mask
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    around = cv2.dilate(outside.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    denied = np.zeros(count, bool)
+    denied[parts[around & mask]] = True
+    denied[parts[inside]] = False
+    area = np.bincount(parts.ravel(), minlength=count)
+    area[0] = 0
+    remaining = int(area[~denied].max())
+    return mask & ~(denied & (area < 4 * remaining))[parts]
 
 
 def _belief(scores: np.ndarray, fixed: np.ndarray) -> np.ndarray:
@@ -254,9 +267,7 @@ def tidy(mask: np.ndarray, thickness: float) -> np.ndarray:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     out = mask.astype(np.uint8)
     for flip in (0, 1):
-        side = cv2.copyMakeBorder(
-            out ^ flip, radius, radius, radius, radius, cv2.BORDER_REPLICATE
-        )
+        side = cv2.copyMakeBorder(out ^ flip, radius, radius, radius, radius, cv2.BORDER_REPLICATE)
         core = cv2.morphologyEx(side, cv2.MORPH_OPEN, disc)
         core = cv2.dilate(core, disc) & side
         if core.any():

@@ -16,17 +16,22 @@ import numpy as np
 from rotograph_nodes.models.classic import appearance
 from rotograph_nodes.models.classic.cut import cut, edge_planes
 from rotograph_nodes.models.classic.grade import CERTAIN, grade, signed_distance
+from rotograph_nodes.models.classic.leap import layer_motion
 from rotograph_nodes.models.classic.motion import fetch
 from rotograph_nodes.models.classic.segmenter import tidy
 
 State = dict[str, np.ndarray]
 _BAND = 6  # pixels on either side of the moved boundary that are decided anew
+_OPEN = 30  # the same where the motion is not believed
 _SHAPE = 0.8  # score of the moved shape for every pixel from its boundary
 _FIRM, _LOOSE = 1.2, 0.4  # its weight where colours tell nothing, and where they tell all
 _REACHES = (30.0, 12.0)  # pixels: where colours count as nearby
 _SMOOTHNESS = 3.0
 _COLOUR_LIMIT = 4.0
+_MOTION = 10.0  # score against a pixel that stays behind with the background
+_WIDE = 30.0  # pixels: how far around, standard deviation, the layer's own motion is looked at
 _LOST = 1.5  # pixels of round trip beyond which the flow is not believed
+_KNOWN = 0.3  # share of a part of the mask that was there before
 _MARGIN = 48  # pixels around the mask that a step looks at
 
 
@@ -57,15 +62,15 @@ def step(
     (state, features) of the anchors on both sides, one or two: their colours count everywhere.
     """
     before = state["logits"].astype(np.float32)
-    error = between["backward_error"].astype(np.float32)
-    moved = fetch(before, between["backward"], -CERTAIN)
+    back, error = layer_motion(before > 0, features_from, features_to, between)
+    moved = fetch(before, back)
     if not (moved > 0).any():
         return {
             "logits": np.full(before.shape, -CERTAIN, np.float16),
             "trust": state["trust"] * np.float32(0.5),
         }
     area = _around(moved > 0)
-    came_from = fetch(features_from["picture"], between["backward"])[area]
+    came_from = fetch(features_from["picture"], back)[area]
     picture = features_to["picture"].astype(np.float32)[area]
     moved, error = moved[area], error[area]
     colours, old = appearance.colours(picture), appearance.colours(came_from)
@@ -82,22 +87,33 @@ def step(
     outside = appearance.likelihood(
         appearance.tally(known, (1.0 - belief) * sure, len(kin)), kin, _REACHES, without
     )
-    odds = appearance.log_odds(appearance.assign(colours, centres), inside, outside)
+    index = appearance.assign(colours, centres)
+    odds = appearance.log_odds(index, inside, outside)
     tells = _tells(appearance.log_odds(known, inside, outside), moved > 0)
 
     distance = signed_distance(moved > 0)
     shape = np.clip(_SHAPE * distance, -CERTAIN, CERTAIN) * (0.25 + 0.75 * sure)
-    scores = tells * np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT) + (_FIRM - (_FIRM - _LOOSE) * tells) * shape
+    scores = (
+        tells * np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT)
+        + (_FIRM - (_FIRM - _LOOSE) * tells) * shape
+    )
+    stays = _stays_behind(distance, back[area], sure)
+    scores -= _MOTION * stays
+    # where the motion is not believed, and where the layer may have been uncovered, all is open
+    open_to = (error > 2 * _LOST) & (np.abs(distance) < _OPEN)
     fixed = np.where(distance > _BAND, 1, np.where(distance < -_BAND, -1, 0)).astype(np.int8)
-    fixed[(fixed > 0) & (error > 2 * _LOST)] = 0
+    fixed[open_to | ((fixed > 0) & (stays > 0.3))] = 0
     mask = cut(edge_planes(colours), scores, _SMOOTHNESS, fixed)
     if mask.any():
-        mask = tidy(mask, 3.0)
+        mask = _come_along(tidy(mask, 3.0), moved > 0)
     logits = np.full(before.shape, -CERTAIN, np.float32)
     logits[area] = grade(mask, picture, passes=1)
     return {
         "logits": logits.astype(np.float16),
-        "trust": state["trust"] * np.float32(_agreement(mask, moved > 0, sure)),
+        "trust": state["trust"]
+        * np.float32(
+            _agreement(mask, moved > 0, sure) * _likeness(index[mask], kin, within, without)
+        ),
     }
 
 
@@ -119,15 +135,37 @@ def fuse(
         if s is not None
     ]
     if len(sides) == 1:
-        return sides[0][0], sides[0][1]
+        logits, trust, _ = sides[0]
+        return _pale(logits, trust), trust
     (first, trust_a, far_a), (second, trust_b, far_b) = sides
-    weight_a, weight_b = (trust_a + 1e-3) / (far_a + 0.5), (trust_b + 1e-3) / (far_b + 0.5)
+    weight_a = ((trust_a + 1e-3) / (far_a + 0.5)) ** 2
+    weight_b = ((trust_b + 1e-3) / (far_b + 0.5)) ** 2
     share = weight_a / (weight_a + weight_b)
     both, either = ((first > 0) & (second > 0)).sum(), ((first > 0) | (second > 0)).sum()
     agree = float(both / either) if either else 1.0
     trust = share * trust_a + (1.0 - share) * trust_b
-    confidence = agree * (0.5 + 0.5 * trust)
-    return share * first + (1.0 - share) * second, float(np.clip(confidence, 0.0, 1.0))
+    confidence = float(np.clip(agree * (0.5 + 0.5 * trust), 0.0, 1.0))
+    mean = share * first + (1.0 - share) * second
+    # where one is sure of the contrary, how far away its own boundary is must not count
+    vote = share * np.clip(first, -1.0, 1.0) + (1.0 - share) * np.clip(second, -1.0, 1.0)
+    mean = np.where((mean > 0) == (vote > 0), mean, vote)
+    return _pale(mean, trust), confidence
+
+
+def _likeness(index: np.ndarray, kin: np.ndarray, within: np.ndarray, without: np.ndarray) -> float:
+    """0 to 1: how much what is inside has the colours of the layer on its anchors."""
+    if not index.size or not within.any():
+        return 1.0
+    layer, around = within @ kin, without @ kin
+    layer, around = layer / max(layer.sum(), 1e-6), around / max(around.sum(), 1e-6)
+    typical = layer / (layer + around + 1e-9)
+    usual = float((within * typical).sum() / within.sum())
+    return float(np.clip(typical[index].mean() / usual, 0.0, 1.0))
+
+
+def _pale(logits: np.ndarray, trust: float) -> np.ndarray:
+    """Logits less certain by how little the track is trusted: a lost layer yields to a sure one."""
+    return logits * np.float32(0.5 + 0.5 * min(1.0, trust))
 
 
 def _around(mask: np.ndarray) -> tuple[slice, slice]:
@@ -138,6 +176,16 @@ def _around(mask: np.ndarray) -> tuple[slice, slice]:
         slice(max(0, rows[0] - _MARGIN), min(height, rows[-1] + 1 + _MARGIN)),
         slice(max(0, columns[0] - _MARGIN), min(width, columns[-1] + 1 + _MARGIN)),
     )
+
+
+def _come_along(mask: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """The parts of a mask that the motion accounts for; what lies apart and is new is a leak."""
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    area = np.bincount(parts.ravel(), minlength=count)
+    known = np.bincount(parts[moved], minlength=count)
+    keep = known > _KNOWN * area
+    keep[0] = False
+    return keep[parts]
 
 
 def _histograms(
@@ -161,6 +209,36 @@ def _tells(odds: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.clip(1.0 - 2.0 * cv2.GaussianBlur(wrong, (0, 0), 8.0), 0.0, 1.0)
 
 
+def _stays_behind(distance: np.ndarray, flow: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """``(h, w)`` float32 in [0, 1]: moves with what is around the layer, not with the layer.
+
+    A leak holds on to the background it has leaked into, so its motion gives it away, where the
+    two motions differ by more than a pixel. The reverse says nothing: beside a moving edge the
+    flow of the background is dragged along.
+    """
+    layer, around = (
+        _wide_mean(flow, (side * (sure + 1e-6)).astype(np.float32))
+        for side in (distance > 2.0, distance < -6.0)
+    )
+    apart = np.linalg.norm(layer - around, axis=2)
+    nearer = np.linalg.norm(flow - layer, axis=2) - np.linalg.norm(flow - around, axis=2)
+    return (
+        np.clip(nearer / (apart + 1e-3), 0.0, 1.0) * np.clip((apart - 2.0) / 3.0, 0.0, 1.0) * sure
+    )
+
+
+def _wide_mean(field: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """``(h, w, 2)`` float32: the weighted mean of a field over ``_WIDE`` pixels around."""
+    height, width = weight.shape
+    small = max(1, width // 4), max(1, height // 4)
+    stack = np.dstack([field * weight[..., None], weight])
+    stack = cv2.GaussianBlur(
+        cv2.resize(stack, small, interpolation=cv2.INTER_AREA), (0, 0), _WIDE / 4
+    )
+    mean = stack[..., :2] / (stack[..., 2:] + np.float32(1e-9))
+    return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def _agreement(mask: np.ndarray, moved: np.ndarray, sure: np.ndarray) -> float:
     """0 to 1: how far the settled mask is the moved one, and the motion is believed inside."""
     either = (mask | moved).sum()
@@ -168,4 +246,4 @@ def _agreement(mask: np.ndarray, moved: np.ndarray, sure: np.ndarray) -> float:
         return 0.5
     same = (mask & moved).sum() / either
     believed = sure[moved].mean() if moved.any() else 0.0
-    return float(same * (0.9 + 0.1 * believed))
+    return float(np.sqrt(same) * (0.95 + 0.05 * believed))

@@ -8,6 +8,10 @@ import numpy as np
 OUTSIDE, UNKNOWN, INSIDE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _DOUBT = 1.5  # logits nearer to 0 than this are no decision
 _DOUBT_REACH = 3.0  # and count only this many band widths from the boundary
+_CORE = 0.6  # of a limb's half thickness may be unknown
+_THIN = 4.0  # plate pixels of half thickness; what is thinner may be hair and has no core
+_GRID_DOUBT = 2.0  # pixels of the mask's own grid by which its boundary may be off
+_CALM, _AGAIN = 2.0, 4.0  # sigmas that edges are blurred with to be measured, at first and again
 
 
 def trimap_from_logits(
@@ -16,6 +20,7 @@ def trimap_from_logits(
     inside: float,
     outside: float,
     widening: np.ndarray | float = 0.0,
+    grid: float = 1.0,
 ) -> np.ndarray:
     """A band around the mask's boundary, wider where the plate or the mask asks for it.
 
@@ -23,8 +28,11 @@ def trimap_from_logits(
     inside, outside: how far the band reaches to either side of the boundary, plate pixels.
     widening: ``(H, W)`` float32 or one number, plate pixels added on both sides; looked up at the
     nearest boundary pixel (``motion_widening``, ``defocus_widening``).
+    grid: plate pixels to a pixel of the mask's own grid; a mask knows its boundary to about two
+    of these, and the band is that much wider than what would do for one plate pixel.
     Returns ``(H, W)`` float32 of 0, 0.5, 1. Logits within 1.5 of the boundary's 0 are unknown
-    too, up to three band widths away. No boundary: no unknown pixel.
+    too, up to three band widths away. No boundary: no unknown pixel. In a limb thinner than the
+    band the band leaves a core, unless motion or defocus widens it over that.
     """
     mask = logits > 0
     edge = _boundary(mask)
@@ -32,7 +40,9 @@ def trimap_from_logits(
     if not edge.any():
         return trimap
     distance, added = _from_boundary(edge, widening)
-    width = np.where(mask, np.float32(inside), np.float32(outside)) + added
+    coarse = _GRID_DOUBT * max(0.0, grid - 1.0)
+    inward = np.minimum(np.float32(inside + coarse), _room(mask, distance, inside + coarse))
+    width = np.where(mask, inward, np.float32(outside + coarse)) + added
     doubtful = (np.abs(logits) < _DOUBT) & (distance <= _DOUBT_REACH * width)
     trimap[(distance <= width) | doubtful] = UNKNOWN
     return trimap
@@ -50,33 +60,41 @@ def motion_widening(flow: np.ndarray, shape: tuple[int, int], shutter: float = 0
 
 
 def defocus_widening(
-    linear: np.ndarray, logits: np.ndarray, *, sharp: float = 1.2, most: float = 24.0
+    linear: np.ndarray, logits: np.ndarray, *, sharp: float = 0.7, most: float = 24.0
 ) -> np.ndarray:
     """How far the plate's own edge along the mask's boundary spreads, beyond a sharp edge's.
 
     linear: ``(H, W, 3)`` float32 scene-linear. logits: ``(H, W)`` float32.
-    sharp: spread (sigma, pixels) of an edge in focus. most: the largest answer.
-    Returns ``(H, W)`` float32 plate pixels, the same over each neighbourhood.
+    sharp: sigma in pixels of an edge in focus. most: the largest answer.
+    Returns ``(H, W)`` float32 plate pixels, three sigmas of what is more than sharp, the same over
+    each neighbourhood; a plate larger than 2K is measured at half size.
 
     The ratio of an edge's gradient to that of the edge blurred once more tells its own blur
     (Zhuo and Sim, "Defocus Map Estimation from a Single Image", 2011).
     """
-    near = _boundary(logits > 0)
-    if not near.any():
+    height, width = logits.shape
+    if max(height, width) > 2048:
+        size = ((width + 1) // 2, (height + 1) // 2)
+        half = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (linear, logits))
+        found = defocus_widening(*half, sharp=sharp, most=most / 2) * np.float32(2.0)
+        return cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR)
+    edge = _boundary(logits > 0)
+    if not edge.any():
         return np.zeros(logits.shape, np.float32)
     light = np.nan_to_num(linear.max(axis=2).astype(np.float32), nan=0.0, posinf=65504.0)
     light = np.log2(np.maximum(light, 0.0) + np.float32(0.02))
-    again = 2.0
-    steep = _slope(cv2.GaussianBlur(light, (0, 0), 1.0))
-    softer = _slope(cv2.GaussianBlur(light, (0, 0), float(np.hypot(1.0, again))))
-    near = cv2.dilate(near, np.ones((9, 9), np.uint8)).astype(bool)
+    steep = _slope(cv2.GaussianBlur(light, (0, 0), _CALM))
+    softer = _slope(cv2.GaussianBlur(light, (0, 0), float(np.hypot(_CALM, _AGAIN))))
+    # the ratio holds at the middle of an edge, where it is steepest
+    middle = cv2.dilate(edge, np.ones((9, 9), np.uint8)) > 0
+    middle &= steep >= 0.98 * cv2.dilate(steep, np.ones((5, 5), np.uint8))
     ratio = np.clip(steep / np.maximum(softer, 1e-6), 1.01, 10.0)
-    sigma = again / np.sqrt(ratio * ratio - 1.0)
-    weight = np.where(near, steep, np.float32(0.0))
+    sigma = np.sqrt(np.maximum(_AGAIN**2 / (ratio * ratio - 1.0) - _CALM**2, 0.0))
+    weight = np.where(middle, steep, np.float32(0.0))
     size = (33, 33)
     total = cv2.blur(weight, size)
     mean = cv2.blur(weight * sigma.astype(np.float32), size) / np.maximum(total, 1e-6)
-    return np.clip(2.0 * (mean - np.float32(sharp)), 0.0, most).astype(np.float32)
+    return np.clip(3.0 * (mean - np.float32(sharp)), 0.0, most).astype(np.float32)
 
 
 def trimap_from_image(coverage: np.ndarray) -> np.ndarray:
@@ -130,8 +148,17 @@ def _from_boundary(
     return distance, at_label[labels]
 
 
-def _slope(light: np.ndarray) -> np.ndarray:
-    return cv2.magnitude(
-        cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.125),
-        cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.125),
+def _room(mask: np.ndarray, distance: np.ndarray, inside: float) -> np.ndarray:
+    """How far the band may reach into the mask so that a core is left of what is thin."""
+    side = 2 * int(np.ceil(inside)) + 1
+    depth = cv2.dilate(
+        np.where(mask, distance, 0.0).astype(np.float32), np.ones((side, 1), np.uint8)
     )
+    depth = cv2.dilate(depth, np.ones((1, side), np.uint8))
+    return np.where(depth >= _THIN, depth * _CORE, np.float32(np.inf))
+
+
+def _slope(light: np.ndarray) -> np.ndarray:
+    across = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.125)
+    down = cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.125)
+    return np.hypot(across, down)  # cv2.magnitude's last bit depends on where arrays lie in memory

@@ -1,0 +1,1 @@
+"""The models that need no weights: numpy, scipy and OpenCV only, one idea a file."""
