@@ -114,13 +114,12 @@ def disc_graph(frames: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def make_shot(tmp_path: Path) -> Callable[..., Shot]:
-    """``make_shot(count=4, folder=None)`` writes a shot of a textured disc that moves."""
+@pytest.fixture(scope="session")
+def make_shot(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shot]:
+    """``make_shot(count=4)`` writes a shot of a moving disc into a folder of its own."""
 
-    def make(count: int = 4, folder: Path | None = None) -> Shot:
-        made = Shot(folder or tmp_path, tuple(range(FIRST, FIRST + count)))
-        made.folder.mkdir(parents=True, exist_ok=True)
+    def make(count: int = 4) -> Shot:
+        made = Shot(tmp_path_factory.mktemp("shot"), tuple(range(FIRST, FIRST + count)))
         for index, frame in enumerate(made.frames):
             made.write_plate(frame)
             _write(made.truth(frame), disc_alpha(index)[..., None].astype(np.float16), ("A",))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -89,6 +87,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except RotographError as error:
             _tell(ctx, str(error))
+        except KeyboardInterrupt:
+            click.echo("rotograph: stopped", err=True)
+            ctx.exit(130)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -121,15 +122,7 @@ def rotograph() -> None:
 
 def main() -> None:
     """Exit status 0: all done; 1: something failed; 2: the command line was wrong; 130: Ctrl-C."""
-    try:
-        rotograph()
-    except BrokenPipeError:
-        # what reads our output has gone, as `| head` does; say nothing to it when closing
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except KeyboardInterrupt:
-        click.echo("rotograph: stopped", err=True)
-        sys.exit(130)
+    rotograph()
 
 
 if __name__ == "__main__":

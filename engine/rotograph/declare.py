@@ -65,7 +65,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A need: the result of a stage of some node. layer and frame are None where they mean nothing."""
+    """A need: a stage's result. layer and frame are None where they mean nothing."""
 
     node: str
     stage: str
@@ -136,9 +136,7 @@ class Stage:
         return self
 
 
-def stage(
-    per: Per = "frame", **options: Any
-) -> Callable[[Callable[..., Any]], Stage]:
+def stage(per: Per = "frame", **options: Any) -> Callable[[Callable[..., Any]], Stage]:
     """Decorator: a step of a node; see Stage."""
 
     def declare(compute: Callable[..., Any]) -> Stage:

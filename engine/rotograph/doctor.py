@@ -114,9 +114,7 @@ def _store(cache: Path | None) -> Iterator[Finding]:
         return
     yield Finding("cache", "folder", str(store.folder))
     stats = store.stats()
-    yield Finding(
-        "cache", "size", f"{_size(stats['bytes'])} of at most {_size(store.limit_bytes)}"
-    )
+    yield Finding("cache", "size", f"{_size(stats['bytes'])} of at most {_size(store.limit_bytes)}")
     free = shutil.disk_usage(store.folder).free
     hint = "free some space, or name another folder with --cache" if free < _LOW else ""
     yield Finding("cache", "free on its disk", _size(free), "note" if hint else "ok", hint)

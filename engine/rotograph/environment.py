@@ -19,8 +19,8 @@ import xxhash
 from rotograph import colour, exr, media
 from rotograph.colour import Colour
 from rotograph.declare import Leaf
-from rotograph.digests import DigestIndex, Receipts, stamp
-from rotograph.errors import RotographError
+from rotograph.digests import DigestIndex, Receipts, Stamp, stamp
+from rotograph.errors import MediaError, RotographError
 from rotograph.frozen import read_frozen
 from rotograph.image import Image, ImageSpec
 from rotograph.key import digest
@@ -126,8 +126,7 @@ class Environment:
         self.small: dict[bytes, Any] = {}
         self._plates: dict[Any, OpenPlate] = {}
         self._spaces: dict[Any, str] = {}
-        self._leaves: dict[Leaf, bytes] = {}
-        self._lock = threading.Lock()
+        self._leaves: dict[Leaf, tuple[Stamp | None, bytes]] = {}
 
     # -- what a plan asks (needs.World) ------------------------------------------------------
 
@@ -157,18 +156,17 @@ class Environment:
 
     def leaf_digest(self, leaf: Leaf) -> bytes | None:
         """The digest of a leaf, when it is known and the file is as it was."""
-        found = self._leaves.get(leaf)
-        if found is not None:
-            return found
         if leaf.kind == "frozen":
-            name = bytes.fromhex(Path(leaf.path).stem)
-            self._leaves[leaf] = name
-            return name
+            return bytes.fromhex(Path(leaf.path).stem)
+        at = stamp(leaf.path)
+        found = self._leaves.get(leaf)
+        if found is not None and found[0] == at:
+            return found[1]
         known = self.digests.lookup(leaf.path, _selection(leaf))
         if known is None:
             return None
-        self._leaves[leaf] = bytes.fromhex(known)
-        return self._leaves[leaf]
+        self._leaves[leaf] = at, bytes.fromhex(known)
+        return self._leaves[leaf][1]
 
     def moved(self, leaf: Leaf) -> bool:
         """Whether the leaf was known once, and its file has been touched or changed since."""
@@ -184,7 +182,7 @@ class Environment:
         return None if found is None else unpack(found)
 
     def written(self, path: Path, key: bytes) -> str:
-        """"" when the file holds this result, else "new", "stale" (ours) or "foreign"."""
+        """ "" when the file holds this result, else "new", "stale" (ours) or "foreign"."""
         noted = self.receipts.look(path)
         if noted.state == "gone":
             return "new"
@@ -204,8 +202,15 @@ class Environment:
     def read_leaf(self, leaf: Leaf) -> Any:
         """What a leaf stands for: an Image, an ImageSpec, or an approved result.
 
-        Raises MediaError naming the file.
+        Raises MediaError naming the file, also when it is not any more what its key says.
         """
+        value = self._read(leaf)
+        known = self._leaves.get(leaf)
+        if known and stamp(leaf.path) != known[0] and _digest(value) != known[1]:
+            raise MediaError("was changed while it was in use", file=leaf.path, hint="render again")
+        return value
+
+    def _read(self, leaf: Leaf) -> Any:
         if leaf.kind == "frozen":
             return read_frozen(Path(leaf.path))
         spec_only = leaf.kind == "attributes"
@@ -221,7 +226,9 @@ class Environment:
         """Read leaves whose digest nobody knows, two at a time, and remember their digests.
 
         keep: called with (leaf, value) while the pixels are at hand. report: called after each
-        with (how many are done, how many there are). Raises MediaError naming the file.
+        with (how many are done, how many there are). A file that cannot be read gets a digest for
+        this run only, so that the frames that do not need it can be made; the others will say why
+        they could not.
         """
         wanted = list(dict.fromkeys(leaves))
         with ThreadPoolExecutor(2, "read") as readers:
@@ -239,15 +246,20 @@ class Environment:
 
     def _learn(self, leaf: Leaf, keep: Any) -> None:
         at = stamp(leaf.path)
-        value = self.read_leaf(leaf)
-        found = (
-            attribute_digest(value) if isinstance(value, ImageSpec) else pixel_digest(value)
-        )
-        with self._lock:
-            self._leaves[leaf] = found
+        try:
+            value = self._read(leaf)
+        except MediaError:
+            self._leaves[leaf] = at, digest(("cannot be read", leaf.path, repr(at)))
+            return
+        found = _digest(value)
+        self._leaves[leaf] = at, found
         if at is not None:
             self.digests.remember(leaf.path, _selection(leaf), found.hex(), at)
         keep(leaf, value)
+
+
+def _digest(value: Image | ImageSpec) -> bytes:
+    return attribute_digest(value) if isinstance(value, ImageSpec) else pixel_digest(value)
 
 
 def _selection(leaf: Leaf) -> str:

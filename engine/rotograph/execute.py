@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -21,10 +21,11 @@ import numpy as np
 from rotograph.declare import Leaf, Need, Result, Value
 from rotograph.environment import Environment
 from rotograph.errors import Cancelled, ComputeError, RotographError, WriteError
-from rotograph.needs import Entry, Keys, flatten
+from rotograph.needs import Entry, Keys
 from rotograph.pack import pack, unpack
 from rotograph.plan import Plan, missing
 
+_LEAST_KEPT, _FRAMES_KEPT = 64 << 20, 10
 READ_AHEAD = 3
 """How many coming results have their plate frames read before they are asked for."""
 
@@ -33,13 +34,20 @@ READ_AHEAD = 3
 class Limits:
     """How much of the machine a run may take; none of it moves a pixel.
 
-    jobs: results computed at the same time. kept: bytes of results held in memory.
-    working: bytes that computations may take together (one alone may always run).
+    jobs: results computed at the same time. kept: bytes of results held in memory; None for a
+    few of the shot's own frames. working: bytes that computations may take together (one alone
+    may always run).
     """
 
     jobs: int = 2
-    kept: int = 400 << 20
+    kept: int | None = None
     working: int = 1500 << 20
+
+    def room(self, width: int, height: int) -> int:
+        """Bytes of results to hold in memory for a plate of this size."""
+        if self.kept is not None:
+            return self.kept
+        return max(_LEAST_KEPT, _FRAMES_KEPT * width * height * 6)  # half float RGB
 
 
 @dataclass
@@ -90,7 +98,7 @@ class Kept:
     """Results in memory, the least recently used dropped first; pinned ones stay."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._values: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
         self._pinned: set[Any] = set()
         self._bytes = 0
@@ -113,10 +121,12 @@ class Kept:
                 return
             self._values[name] = (value, size)
             self._bytes += size
+            if self._bytes <= self.limit:
+                return
             for old in [n for n in self._values if n not in self._pinned and n != name]:
-                if self._bytes <= self._limit:
-                    break
                 self._bytes -= self._values.pop(old)[1]
+                if self._bytes <= self.limit:
+                    break
 
     def unpin(self, name: Any) -> None:
         with self._lock:
@@ -124,22 +134,24 @@ class Kept:
 
     @property
     def room(self) -> int:
-        return self._limit - self._bytes
+        return self.limit - self._bytes
 
 
 class Execution:
     """One graph's results being fetched and computed; see ``execute``.
 
-    keys: the plan's; set anew when the plan is made anew.
+    keys: the plan's; set anew when the plan is made anew. stop: set it, and nothing more is begun.
     """
 
     keys: Keys
+    stop: threading.Event
 
     def __init__(self, environment: Environment, limits: Limits) -> None:
         self.environment = environment
         self.limits = limits
-        self.kept = Kept(limits.kept)
+        self.kept = Kept(limits.room(0, 0))
         self.outcome = Outcome()
+        self.stop = threading.Event()
         self._locks: dict[Any, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -178,6 +190,10 @@ class Execution:
             *below, entry = missing(self.keys, need)
             for lost in below:
                 self.run(lost)
+            value = self.compute(entry)
+            for lost in below:
+                self.kept.unpin(lost.key)
+            return value
         return self.compute(entry)
 
     def _single(self, name: Any) -> threading.Lock:
@@ -203,6 +219,8 @@ class Execution:
     def compute(self, entry: Entry) -> Any:
         """Give the stage exactly what it needs and nothing else."""
         result, step = entry.result, entry.stage
+        if self.stop.is_set():
+            raise Cancelled("stopped")
         try:
             given = {name: self._given(need) for name, need in entry.needs.items()}
             value = step.compute(given, self._context(entry))
@@ -234,9 +252,9 @@ class Execution:
 
     def _given(self, need: Any) -> Any:
         if isinstance(need, dict):
-            return {name: self.fetch(n) for name, n in need.items()}
+            return {name: self._given(n) for name, n in need.items()}
         if isinstance(need, list):
-            return [self.fetch(n) for n in need]
+            return [self._given(n) for n in need]
         return None if need is None else self.fetch(need)
 
     def _context(self, entry: Entry) -> Context:
@@ -262,10 +280,10 @@ Report = Callable[[str, int, int, int], None]
 class _Schedule:
     """Which entries may run now: those whose dirty needs are done, in the plan's order."""
 
-    def __init__(self, keys: Keys, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
-        self.index = {entry.result: i for i, entry in enumerate(entries)}
-        self.below = [self._below(keys, entry) for entry in entries]
+        self.index = {e.key: i for i, e in enumerate(entries) if not e.stage.effect}
+        self.below = [self._below(entry) for entry in entries]
         self.waits = [len(below) for below in self.below]
         self.users: list[list[int]] = [[] for _ in entries]
         for i, below in enumerate(self.below):
@@ -275,35 +293,37 @@ class _Schedule:
         self.ready = [i for i, count in enumerate(self.waits) if count == 0]
         heapq.heapify(self.ready)
 
-    def _below(self, keys: Keys, entry: Entry) -> set[int]:
+    def _below(self, entry: Entry) -> set[int]:
         """Dirty entries that this one needs, also through stages that are not stored."""
         found: set[int] = set()
-        stack = [need for _, need in flatten(entry.needs)]
+        stack = list(entry.below)
         while stack:
-            need = stack.pop()
-            if not isinstance(need, Result):
-                continue
-            if need in self.index:
-                found.add(self.index[need])
-            elif not keys.entry(need).stage.stored:
-                stack += [n for _, n in flatten(keys.entry(need).needs)]
+            needed = stack.pop()
+            if needed.key in self.index:
+                found.add(self.index[needed.key])
+            elif not needed.stage.stored:
+                stack += needed.below
         return found
 
-    def done(self, i: int) -> list[Result]:
-        """Mark as done; gives back the results that nobody waits for any more."""
+    def done(self, i: int) -> list[bytes]:
+        """Mark as done; gives back the keys of results that nobody waits for any more."""
         for user in self.users[i]:
             self.waits[user] -= 1
             if self.waits[user] == 0:
                 heapq.heappush(self.ready, user)
+        return self.release(i)
+
+    def release(self, i: int) -> list[bytes]:
+        """The keys of results that nobody waits for any more, now that ``i`` does not."""
         released = []
         for needed in self.below[i]:
             self.unfinished[needed] -= 1
             if self.unfinished[needed] == 0:
-                released.append(self.entries[needed].result)
+                released.append(self.entries[needed].key)
         return released
 
     def fail(self, i: int) -> list[int]:
-        """Everything that can never run now, itself included."""
+        """Everything that can never run now, itself first."""
         lost, stack = [], [i]
         seen = {i}
         while stack:
@@ -327,25 +347,32 @@ def execute(
     node at work, how many frames are written, how many entries are done and how many there are.
     stop: set it to end the run; frames being computed are given up, files being written finished.
 
-    An entry that fails costs what hangs on it; the rest goes on, except after a file could not
-    be written. Raises Cancelled when stopped.
+    An entry that fails costs what hangs on it, and its cause is told once; the rest goes on, except
+    after a file could not be written: then nothing more is begun. Raises Cancelled when stopped.
     """
-    schedule = _Schedule(execution.keys, plan.dirty)
+    schedule = _Schedule(plan.dirty)
+    execution.stop = stop
     total, finished, frames, at_work = len(plan.dirty), 0, 0, ""
     outcome = execution.outcome
     running: dict[Future, int] = {}
     lost: set[int] = set()
-    memory = {}
+    told = {str(error) for error in outcome.errors}
+    memory: dict[Future, int] = {}
     limits = execution.limits
     workers = ThreadPoolExecutor(limits.jobs, "compute")
     writers = ThreadPoolExecutor(1, "write")
     readers = ThreadPoolExecutor(1, "read")
     ahead: set[Any] = set()
     computing = writing = 0
+    unwritten = Counter(e.result.frame for e in plan.dirty if e.stage.effect)
+    done_with: set[int] = set()
+    halted = False
     try:
-        while running or schedule.ready:
+        while running or (schedule.ready and not halted):
+            if stop.is_set():
+                raise Cancelled("stopped")
             held: list[int] = []
-            while schedule.ready and computing < limits.jobs and not stop.is_set():
+            while schedule.ready and computing < limits.jobs and not (halted or stop.is_set()):
                 i = heapq.heappop(schedule.ready)
                 entry = schedule.entries[i]
                 if entry.stage.effect:
@@ -367,8 +394,6 @@ def execute(
                 heapq.heappush(schedule.ready, i)
             _read_ahead(execution, schedule, readers, ahead)
             done, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
-            if stop.is_set():
-                raise Cancelled("stopped")
             if not done:
                 report(at_work, frames, finished, total)
             for future in done:
@@ -382,24 +407,35 @@ def execute(
                 error = future.exception()
                 if error is None:
                     finished += 1
-                    for result in schedule.done(i):
-                        execution.kept.unpin(execution.keys.entry(result).key)
-                    frames += entry.stage.effect
+                    done_with.add(i)
+                    for key in schedule.done(i):
+                        execution.kept.unpin(key)
+                    if entry.stage.effect:
+                        unwritten[entry.result.frame] -= 1
+                        frames += unwritten[entry.result.frame] == 0
                     at_work = entry.result.node
                     report(at_work, frames, finished, total)
-                elif isinstance(error, RotographError):
+                elif isinstance(error, WriteError):
+                    halted = True
                     outcome.errors.append(error)
-                    lost.update(schedule.fail(i))
-                    if isinstance(error, WriteError):
-                        raise error
+                elif isinstance(error, RotographError) and not isinstance(error, Cancelled):
+                    if str(error) not in told:
+                        told.add(str(error))
+                        outcome.errors.append(error)
+                    gone = [j for j in schedule.fail(i) if j not in lost]
+                    lost.update(gone)
+                    for key in (key for j in gone for key in schedule.release(j)):
+                        execution.kept.unpin(key)
                 else:
                     raise error
     finally:
         for pool in (workers, readers):
             pool.shutdown(wait=not stop.is_set(), cancel_futures=True)
-        writers.shutdown(wait=not stop.is_set(), cancel_futures=True)
+        writers.shutdown(wait=True, cancel_futures=True)
     outcome.failed |= {
-        schedule.entries[i].result.frame for i in lost if schedule.entries[i].stage.effect
+        entry.result.frame
+        for i, entry in enumerate(schedule.entries)
+        if entry.stage.effect and i not in done_with
     }
     return outcome
 
@@ -417,12 +453,11 @@ def _read_ahead(
 ) -> None:
     """Read the plate frames of the next few entries while others compute."""
     for i in heapq.nsmallest(READ_AHEAD, schedule.ready):
-        for _, need in flatten(schedule.entries[i].needs):
-            if not isinstance(need, Result) or need in ahead or execution.kept.room < 0:
+        for entry in schedule.entries[i].below:
+            if entry.stage.stored or entry.result in ahead or execution.kept.room < 0:
                 continue
-            if not execution.keys.entry(need).stage.stored:
-                ahead.add(need)
-                readers.submit(_quietly, execution, need)
+            ahead.add(entry.result)
+            readers.submit(_quietly, execution, entry.result)
 
 
 def _quietly(execution: Execution, need: Result) -> None:

@@ -251,7 +251,7 @@ def _channels(
             raise ValueError(f"'{name[:40]}' cannot be the name of a channel")
         if kind not in DTYPES:
             raise ValueError(f"pixel type '{kind}' is none of half, float, uint")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         if names in (("R", "G", "B"), ("R", "G", "B", "A")) and len(set(kinds)) == 1:
             # OpenEXR takes these interleaved, as they are: no copy
             whole = np.ascontiguousarray(image.pixels, dtype=DTYPES[kinds[0]])

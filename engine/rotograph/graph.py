@@ -237,7 +237,8 @@ class Graph:
         parts = target.split(".")
         if not equals or len(parts) not in (2, 3):
             raise GraphError(
-                f"'{assignment}' sets nothing", hint="write NODE.PARAMETER=VALUE, as refine.feather=3"
+                f"'{assignment}' sets nothing",
+                hint="write NODE.PARAMETER=VALUE, as refine.feather=3",
             )
         try:
             value = json.loads(text)

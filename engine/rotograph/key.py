@@ -43,7 +43,7 @@ def encode(value: Any) -> bytes:
         case bytes():
             return _tagged(b"b", value)
         case Mapping():
-            items = sorted((encode(str(name)), encode(v)) for name, v in value.items())
+            items = sorted((encode(name), encode(v)) for name, v in value.items())
             return _tagged(b"m", b"".join(a + b for a, b in items))
         case list() | tuple():
             return _tagged(b"l", b"".join(encode(v) for v in value))
@@ -70,7 +70,9 @@ class Recipe:
 
     __slots__ = ("_hash",)
 
-    def __init__(self, operator: str, version: int, stage: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, operator: str, version: int, stage: str, settings: Mapping[str, Any]
+    ) -> None:
         self._hash = hashlib.blake2b(digest_size=SIZE, person=FORMAT)
         self._hash.update(encode((operator, version, stage, settings)))
 

@@ -224,7 +224,7 @@ def _gradient_magnitude(alpha: np.ndarray) -> np.ndarray:
     edge = cv2.BORDER_REFLECT
     across = cv2.sepFilter2D(alpha, cv2.CV_32F, slope, smooth, borderType=edge)
     down = cv2.sepFilter2D(alpha, cv2.CV_32F, smooth, slope, borderType=edge)
-    return cv2.magnitude(across, down)
+    return np.hypot(across, down)
 
 
 def _boundary(mask: np.ndarray) -> np.ndarray:

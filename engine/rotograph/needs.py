@@ -45,30 +45,40 @@ class Unread(NotYet):
     """The shape of the graph hangs on a result whose plate has not even been read."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
-    """One result of the graph: what it needs and, once every leaf below is known, its key."""
+    """One result of the graph: what it needs and, once every leaf below is known, its key.
+
+    flat: the needs as ``flatten`` gives them, until the key is known. below: the entries of those
+    that are results, in that order; None until they are looked at.
+    """
 
     result: Result
     stage: Stage
     needs: Needs
+    flat: list[tuple[str, Need]]
+    below: list[Entry] | None = None
     key: bytes | None = None
     unread: Leaf | None = None
 
+    @property
+    def leaves(self) -> list[Leaf]:
+        """The needs that lie outside the graph."""
+        return [need for _, need in self.flat if type(need) is Leaf]
+
 
 def flatten(needs: Needs) -> Iterator[tuple[str, Need]]:
-    """Every need with the name it enters the key under, in a fixed order."""
+    """Every need with the name it enters the key under, in a fixed order; None is no need."""
     for name, need in needs.items():
-        if need is None:
-            continue
         if isinstance(need, dict):
-            for part in sorted(need):
-                yield f"{name}.{part}", need[part]
+            several = [(f"{name}.{part}", need[part]) for part in sorted(need)]
         elif isinstance(need, list):
-            for index, item in enumerate(need):
-                yield f"{name}.{index}", item
+            several = [(f"{name}.{index}", item) for index, item in enumerate(need)]
         else:
-            yield name, need
+            several = [(name, need)]
+        for one in several:
+            if one[1] is not None:
+                yield one
 
 
 class At:
@@ -118,9 +128,7 @@ class At:
         """A stage, on this frame, of the Read node that a port's results belong to."""
         return Result(self.shape(port).plate, stage, None, self.frame)
 
-    def stage(
-        self, stage: str, frame: int | None = None, layer: str | None = None
-    ) -> Result:
+    def stage(self, stage: str, frame: int | None = None, layer: str | None = None) -> Result:
         """A stage of this node, on this frame and layer unless others are named."""
         per = self.node.type.stages[stage].per
         return Result(
@@ -151,7 +159,7 @@ class At:
         return self._keys.graph.resolve_path(text)
 
     def output_path(self, text: str) -> Path:
-        """Where a file is written: below ``--output`` when it was given, else as in the document."""
+        """Where a file is written: below ``--output`` if given, else as the document says."""
         folder = self._keys.output_folder
         if folder is None:
             return self._keys.graph.resolve_path(text)
@@ -245,29 +253,22 @@ class Keys:
 
     def entry(self, root: Result) -> Entry:
         """The entry of a result, with its key, after those of everything below it."""
-        entries = self._entries
-        found = entries.get(root)
-        if found is not None and (found.key is not None or found.unread is not None):
-            return found
-        stack = [root]
+        top = self._begun(root)
+        stack = [top]
         while stack:
-            result = stack[-1]
-            entry = entries.get(result)
-            if entry is None:
-                entry = entries[result] = self._begin(result)
-            elif entry.key is not None or entry.unread is not None:
+            entry = stack[-1]
+            if entry.key is not None or entry.unread is not None:
                 stack.pop()
                 continue
-            depth = len(stack)
-            for _, need in flatten(entry.needs):
-                if type(need) is Result:
-                    below = entries.get(need)
-                    if below is None or (below.key is None and below.unread is None):
-                        stack.append(need)
-            if len(stack) == depth:
+            if entry.below is None:
+                entry.below = [self._begun(n) for _, n in entry.flat if type(n) is Result]
+            waiting = [e for e in entry.below if e.key is None and e.unread is None]
+            if waiting:
+                stack += waiting
+            else:
                 self._finish(entry)
                 stack.pop()
-        return entries[root]
+        return top
 
     def files(self, result: Result) -> dict[str | None, Path]:
         """The files that an effect writes on its frame: by layer, or one for all under None."""
@@ -275,24 +276,33 @@ class Keys:
         at.layer, at.frame = None, result.frame
         return at.node.type.files(at)
 
+    def _begun(self, result: Result) -> Entry:
+        """The result's entry, perhaps without its key yet."""
+        found = self._entries.get(result)
+        if found is None:
+            found = self._entries[result] = self._begin(result)
+        return found
+
     def _begin(self, result: Result) -> Entry:
         node = self.graph.nodes[result.node]
         step = node.type.stages[result.stage]
         at = self._at[result.node]
         at.layer, at.frame = result.layer, result.frame
         try:
-            return Entry(result, step, step.needs_function(at))
+            needs = step.needs_function(at)
         except RotographError as error:
             raise error.located(node=result.node, frame=result.frame) from None
+        return Entry(result, step, needs, list(flatten(needs)))
 
     def _finish(self, entry: Entry) -> None:
         frame = entry.result.frame
         base = 0 if frame is None else frame
         children: list[tuple[str, int, bytes]] = []
-        for name, need in flatten(entry.needs):
+        results = iter(entry.below)
+        for name, need in entry.flat:
             kind = type(need)
             if kind is Result:
-                below = self._entries[need]
+                below = next(results)
                 if below.key is None:
                     entry.unread = below.unread
                     return
@@ -307,6 +317,7 @@ class Keys:
                     return
                 children.append((name, 0, found))
         entry.key = self._recipe(entry).key(children)
+        entry.flat = []  # a long shot has hundreds of thousands of them
 
     def _recipe(self, entry: Entry) -> Recipe:
         result, step = entry.result, entry.stage
@@ -316,9 +327,11 @@ class Keys:
         name = (result.node, step.name, own, result.frame if moving else None)
         if name not in self._recipes:
             settings: dict[str, Any] = {
-                p: node.value(p, result.frame, own)
-                for p in step.params
-                if node.type.params[p].pixels
+                "params": {
+                    p: node.value(p, result.frame, own)
+                    for p in step.params
+                    if node.type.params[p].pixels
+                }
             }
             try:
                 settings["models"] = {

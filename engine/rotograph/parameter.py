@@ -164,7 +164,7 @@ def parse_value(param: Param, name: str, value: Any) -> Any:
         raise GraphError(f"'{name}' takes no keyframes; give it one value")
     keys = value["keys"]
     if len(value) != 1 or not isinstance(keys, Mapping) or not keys:
-        raise GraphError(f"'{name}' needs keyframes such as {{\"keys\": {{\"1001\": 0}}}}")
+        raise GraphError(f'\'{name}\' needs keyframes such as {{"keys": {{"1001": 0}}}}')
     try:
         pairs = sorted((int(frame), v) for frame, v in keys.items())
     except ValueError:

@@ -26,7 +26,6 @@ MARGIN = 24
 GAP = 6
 SIZE = 15
 """Of text, in pixels."""
-LETTERING = cv2.FontFace("sans")
 
 # apart in hue and in lightness, for eyes that miss some hues, too; sRGB
 COLOURS = (
@@ -165,17 +164,27 @@ def _text(
     weight: int = 400,
 ) -> None:
     """at: the left end of the baseline."""
-    cv2.putText(page, text, at, (shade,) * 3, LETTERING, size, weight)
+    cv2.putText(page, text, at, (shade,) * 3, cv2.FontFace("sans"), size, weight)
 
 
 def _tag(
     picture: np.ndarray, text: str, at: tuple[int, int], size: int, paint: Sequence[int]
 ) -> None:
     """A name on a dark ground, above ``at`` (the middle of its lower edge), inside the picture."""
-    box = cv2.getTextSize((picture.shape[1], picture.shape[0]), text, (0, 0), LETTERING, size)
+    box = cv2.getTextSize(
+        (picture.shape[1], picture.shape[0]), text, (0, 0), cv2.FontFace("sans"), size
+    )
     width, height = box[2] + size, 2 * size - size // 3
     x = min(max(at[0] - width // 2, 4), max(0, picture.shape[1] - width - 4))
     y = min(max(at[1] - height - 4, 4), max(0, picture.shape[0] - height - 4))
     under = picture[y : y + height, x : x + width]
     under[...] = under // 4
-    cv2.putText(picture, text, (x + size // 2, y + height - size // 2), paint, LETTERING, size, 500)
+    cv2.putText(
+        picture,
+        text,
+        (x + size // 2, y + height - size // 2),
+        paint,
+        cv2.FontFace("sans"),
+        size,
+        500,
+    )

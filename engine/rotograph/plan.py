@@ -6,13 +6,16 @@ that is the dirty set. A missing upstream result under a present downstream one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rotograph.declare import Leaf, Result
 from rotograph.errors import GraphError, MissingFrame, WriteError
 from rotograph.graph import Node
-from rotograph.needs import Entry, Keys, NotYet, flatten
+from rotograph.needs import Entry, Keys, NotYet
 from rotograph.shape import Shape
 
 
@@ -22,7 +25,8 @@ class Plan:
 
     frames: what will be delivered. skipped: asked for, but missing in the plate and told to skip.
     dirty: results to compute and files to write, each after what it needs.
-    reused: node -> how many results it gives from the store, or files that stand.
+    reused: node -> the frames on which it computes nothing: what is asked of it is in the store, or
+    its files stand.
     pending: results to compute before the rest can be known. unknown: nodes that wait for them.
     unread: plate frames whose pixels nobody has read yet, each with a result that asks for them.
     reasons: why each dirty entry is dirty, by result.
@@ -53,6 +57,25 @@ def plan(keys: Keys, frames: Sequence[int] | None = None) -> Plan:
     Raises GraphError when there is nothing to write or a frame lies outside the plate, MissingFrame
     when a plate's frame is missing and the node was not told to hold or skip.
     """
+    with _uncollected():
+        return _plan(keys, frames)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would walk the growing entries of a long shot again
+    and again (half of the time) and find nothing, for they hold no circles.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _plan(keys: Keys, frames: Sequence[int] | None) -> Plan:
     writers = keys.graph.writers()
     if not writers:
         raise GraphError("nothing is written", hint="add a Write node")
@@ -67,7 +90,8 @@ def plan(keys: Keys, frames: Sequence[int] | None = None) -> Plan:
         except NotYet as wait:
             pending[wait.result] = None
             continue
-        asked = shape.frames.frames if frames is None else tuple(frames)
+        there = {*shape.frames.frames, *keys.shape(shape.plate).absent}
+        asked = tuple(sorted(there) if frames is None else frames)
         _inside(node, asked, shape)
         _whole(keys.shape(shape.plate), asked, shape.plate)
         delivered = [f for f in asked if f in shape.frames]
@@ -82,7 +106,27 @@ def plan(keys: Keys, frames: Sequence[int] | None = None) -> Plan:
     out.frames, out.skipped = tuple(sorted(wanted)), tuple(sorted(skipped - wanted))
     out.pending = list(pending)
     out.unknown = _waiting(keys)
+    for name, dirty in out.dirty_frames().items():
+        out.reused.get(name, set()).difference_update(dirty)
+    out.reused = {name: kept for name, kept in out.reused.items() if kept}
+    _apart(keys, roots)
     return out
+
+
+def _apart(keys: Keys, roots: Sequence[Result]) -> None:
+    """Raise GraphError when two Write nodes would write the same file."""
+    first: dict[str, Result] = {}
+    for root in roots:
+        first.setdefault(root.node, root)
+    seen: dict[Path, str] = {}
+    for node, root in first.items():
+        for path in keys.files(root).values():
+            if path in seen:
+                raise GraphError(
+                    f"writes the same file as '{seen[path]}'", node=node, file=path,
+                    hint="give one of them another name",
+                )  # fmt: skip
+            seen[path] = node
 
 
 def plan_outputs(keys: Keys, node: str, layers: Sequence[str], frames: Sequence[int]) -> Plan:
@@ -190,34 +234,36 @@ class _Demand:
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
         self.plan = Plan(())
-        self._seen: set[Result] = set()
+        self._seen: set[Entry] = set()
+        self._keys: set[bytes] = set()
 
     def add(self, root: Result) -> None:
         """Add what must be computed for ``root``, each entry after what it needs."""
-        stack: list[tuple[Result, bool]] = [(root, False)]
+        stack = [(self.keys.entry(root), False)]
         while stack:
-            result, below_done = stack.pop()
-            entry = self.keys.entry(result)
+            entry, below_done = stack.pop()
+            result = entry.result
             if below_done:
                 self.plan.dirty.append(entry)
                 continue
-            if result in self._seen:
+            if entry in self._seen:
                 continue
-            self._seen.add(result)
+            self._seen.add(entry)
             if entry.stage.stored:
                 reason = self._why_dirty(entry)
                 if reason is None:
                     self.plan.reused.setdefault(result.node, set()).add(result.frame)
                     continue
+                if entry.key is not None and not entry.stage.effect:
+                    if entry.key in self._keys:  # another node's, by another name
+                        continue
+                    self._keys.add(entry.key)
                 self.plan.reasons[result] = reason
-                stack.append((result, True))
-            below = []
-            for _, need in flatten(entry.needs):
-                if type(need) is Result:
-                    below.append((need, False))
-                elif type(need) is Leaf and entry.unread is not None:
-                    self._note_unread(need, result)
-            stack.extend(reversed(below))
+                stack.append((entry, True))
+            if entry.unread is not None:
+                for leaf in entry.leaves:
+                    self._note_unread(leaf, result)
+            stack += [(below, False) for below in reversed(entry.below)]
 
     def _note_unread(self, leaf: Leaf, result: Result) -> None:
         if leaf not in self.plan.unread and self.keys.world.leaf_digest(leaf) is None:
@@ -226,11 +272,12 @@ class _Demand:
     def _why_dirty(self, entry: Entry) -> str | None:
         """None when it is not."""
         if entry.key is None:
-            return "its plate has not been read yet"
+            what = "mask" if entry.unread.kind == "mask" else "plate"
+            return f"its {what} has not been read yet"
         if entry.stage.effect:
             for path in self.keys.files(entry.result).values():
                 state = self.keys.world.written(path, entry.key)
                 if state:
                     return _STATES[state]
             return None
-        return None if self.keys.world.has(entry.key) else "new or changed (not in the cache)"
+        return None if self.keys.world.has(entry.key) else "new or changed"

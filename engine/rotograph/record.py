@@ -43,9 +43,8 @@ class Record:
     """One result, ready to be kept.
 
     kind: what the arrays mean, such as ``matte``. meta: JSON-able. arrays: any of ``DTYPES``, and
-    read-only here: a result is shared by all that need it. device: where it was computed, to be told
-    apart later; flags: how it was made when not by the book, such as ``fallback``. Neither
-    is part of the result.
+    read-only here: a result is shared by all that need it. device: where it was computed; flags:
+    how it was made when not by the book, such as ``fallback``. Neither is part of the result.
     """
 
     kind: str

@@ -1,7 +1,8 @@
-"""A render from beginning to end: read what is unknown, plan, compute, write, and say what happened."""
+"""A render from beginning to end: read what is unknown, plan, compute, write, sum up."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from rotograph.environment import Environment
 from rotograph.errors import RotographError
 from rotograph.execute import Execution, Limits, execute
 from rotograph.graph import Graph
-from rotograph.needs import Keys
+from rotograph.needs import Keys, NotYet
 from rotograph.plan import Plan, check_outputs, plan
 
 
@@ -83,14 +84,16 @@ def known_plan(
 
     keys: makes the keys anew, for what was read changes them. wanted: makes the plan from them.
     read: whether to read frames never seen before; those whose file was touched since are read in
-    any case, for only their pixels can tell whether anything changed.
+    any case, for only their pixels can tell whether anything changed, and so are masks.
     keep: is handed the pixels that were read.
     """
     watch, stop = watch or Silent(), stop or threading.Event()
     while True:
         now = keys()
         made = wanted(now)
-        unread = [leaf for leaf in made.unread if read or now.world.moved(leaf)]
+        unread = [
+            leaf for leaf in made.unread if read or leaf.kind == "mask" or now.world.moved(leaf)
+        ]
         if not unread or stop.is_set():
             return now, made
         now.world.learn(unread, keep, watch.reading, stop)
@@ -114,12 +117,23 @@ def compute(
             keys, wanted, read=True, watch=watch, stop=stop, keep=execution.kept.put
         )
         check_outputs(execution.keys, made)
+        execution.kept.limit = execution.limits.room(*_largest(execution.keys))
         try:
             execute(execution, made, watch.rendering, stop)
         finally:
             execution.environment.receipts.flush()
         if not made.pending or execution.outcome.errors:
             return made
+
+
+def _largest(keys: Keys) -> tuple[int, int]:
+    """(width, height) of the largest plate whose shape is known."""
+    sizes = []
+    for node in keys.graph:
+        if node.type.output is not None:
+            with contextlib.suppress(NotYet):
+                sizes.append(keys.shape(node.name).size)
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
 def render(
@@ -134,9 +148,9 @@ def render(
 ) -> Summary:
     """Render the graph's Write nodes; frames: None for all that the plate has.
 
-    Frames that fail are in the summary's errors, and the others are written. Raises GraphError,
-    MediaError or ModelError when nothing can be done at all, WriteError when a file cannot be
-    written (a full disk), Cancelled when ``stop`` is set.
+    Frames that fail are in the summary's errors, and the others are written; after a file that
+    cannot be written (a full disk) nothing more is begun. Raises GraphError, MediaError, ModelError
+    or WriteError when nothing can be done at all, Cancelled when ``stop`` is set.
     """
     start = time.monotonic()
     execution = Execution(environment, limits or Limits())
@@ -155,7 +169,10 @@ def render(
         written=0 if made.pending else len(made.frames) - len(lost),
         skipped=list(made.skipped),
         computed={node: len(done) for node, done in sorted(outcome.computed.items())},
-        reused={node: len(kept) for node, kept in sorted(made.reused.items())},
+        reused={
+            node: len(kept - outcome.computed.get(node, set()))
+            for node, kept in sorted(made.reused.items())
+        },
         files=outcome.written,
         errors=outcome.errors,
         seconds=time.monotonic() - start,

@@ -56,6 +56,8 @@ class Shape:
     stands_in: for a held missing frame, the frame that stands in for it.
     still: one picture that stands for every frame.
     size: (width, height) of the plate's first frame, to know how heavy a frame is.
+    display: the plate's display window (x0, y0, x1, y1), the same on every frame. window: the plate
+    pixels that models look at, the same on every frame, whatever each frame's data window is.
     """
 
     frames: FrameSet
@@ -68,6 +70,8 @@ class Shape:
     stands_in: Mapping[int, int] = field(default_factory=dict)
     still: bool = False
     size: tuple[int, int] = (0, 0)
+    display: tuple[int, int, int, int] = (0, 0, 0, 0)
+    window: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def delivers(self, layer: str | None, frame: int) -> bool:
         """Whether there is a result for this layer on this frame."""

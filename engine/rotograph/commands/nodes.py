@@ -63,7 +63,8 @@ def _list(known: Any) -> None:
 def _describe(declared: Any) -> None:
     from rotograph.generate.docs import default_text, range_text, traits
 
-    _print(f"{declared.name} (version {declared.version})", "", declared.help, "")
+    said = "\n\n".join(" ".join(part.split()) for part in declared.help.split("\n\n"))
+    _print(f"{declared.name} (version {declared.version})", "", said, "")
     if declared.inputs:
         table = _table("input", "takes", "", "help")
         for port, given in declared.inputs.items():

@@ -74,7 +74,7 @@ def plan(
     if as_json:
         click.echo(json.dumps(told))
     else:
-        _show(graph, told)
+        _show(graph, made, told)
 
 
 def to_json(keys: Any, made: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def to_json(keys: Any, made: Any) -> dict[str, Any]:
     }
 
 
-def _show(graph: Any, told: dict[str, Any]) -> None:
+def _show(graph: Any, made: Any, told: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -111,7 +111,8 @@ def _show(graph: Any, told: dict[str, Any]) -> None:
     table.add_column("from the cache", justify="right")
     table.add_column("why")
     for node in graph.order():
-        reused = str(told["reused"].get(node.name, "")) or "-"
+        dirty = told["dirty"].get(node.name, ())
+        reused = str(len(made.reused.get(node.name, set()).difference(dirty)) or "-")
         reasons = told["reasons"].get(node.name, {})
         if not reasons and (reused != "-" or node.name in told["unknown"]):
             why = told["unknown"].get(node.name, "nothing to do")
@@ -130,8 +131,8 @@ def _show(graph: Any, told: dict[str, Any]) -> None:
         click.echo(f"skipped, missing in the plate: {format_frames(told['skipped'])}")
     for node, frames in told["unread"].items():
         click.echo(
-            f"{node}: frames {format_frames(frames)} were never read; with --read they are, and "
-            "this says for certain what is dirty"
+            f"{node}: files of frames {format_frames(frames)} were never read; with --read they "
+            "are, and this says for certain what is dirty"
         )
     if not told["dirty"]:
         click.echo("nothing to do: every file is there and as the graph says")

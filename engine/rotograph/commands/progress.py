@@ -26,7 +26,12 @@ class Bar:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._label = ""
-        self._start = time.monotonic()
+        self._start = self._begun = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the bar was made."""
+        return time.monotonic() - self._begun
 
     def __enter__(self) -> Bar:
         return self

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rotograph.commands import options
-from rotograph.errors import RotographError
+
+if TYPE_CHECKING:
+    from rotograph.commands.progress import Bar
 
 
 @click.command(
@@ -54,13 +55,16 @@ def render(
     Only what is not there yet is computed. Frames that fail are named, and the others are written
     all the same.
     """
-    start = time.monotonic()
+    from rotograph.commands.progress import Bar
+
+    bar = Bar(len(frames) if frames else None)
     try:
         graph = options.load_graph(graph_file, settings)
-        summary = run(graph, options.environment(cache), frames, output, jobs, memory, as_json)
-    except RotographError as error:
+        environment = options.environment(cache)
+        summary = run(graph, environment, bar, frames, output, jobs, memory, as_json)
+    except Exception as error:
         if as_json:
-            click.echo(json.dumps(_failed(frames, [error], time.monotonic() - start)))
+            click.echo(_failed(bar, frames, str(error)))
         raise
     report(summary)
     if as_json:
@@ -72,6 +76,7 @@ def render(
 def run(
     graph: Any,
     environment: Any,
+    bar: Bar,
     frames: tuple[int, ...] | None = None,
     output: Path | None = None,
     jobs: int | None = None,
@@ -84,7 +89,6 @@ def run(
     Raises what ``render.render`` raises, but ends the process when the user stops it.
     """
     from rotograph import render as engine
-    from rotograph.commands.progress import Bar
     from rotograph.commands.running import stoppable
     from rotograph.execute import Limits
 
@@ -93,8 +97,7 @@ def run(
         limits = Limits(limits.jobs, memory // 4, memory - memory // 4)
     if jobs is not None:
         limits = Limits(jobs, limits.kept, limits.working)
-    start = time.monotonic()
-    with Bar(len(frames) if frames else None) as bar:
+    with bar:
 
         def work(stop: threading.Event) -> Any:
             return engine.render(
@@ -112,8 +115,7 @@ def run(
             count = f"{bar.written} frame{'' if bar.written == 1 else 's'} written"
             line = f"stopped: {count}, nothing finished is lost"
             if as_json:
-                told = _failed(frames, [line], time.monotonic() - start)
-                click.echo(json.dumps({**told, "written": bar.written}))
+                click.echo(_failed(bar, frames, line))
             return f"rotograph: {line}; to go on, run the same command again"
 
         return stoppable(work, on_stop)
@@ -143,15 +145,16 @@ def report(summary: Any) -> None:
     click.echo(f"{'; '.join(told)}; {summary.seconds:.1f} s", err=True)
 
 
-def _failed(
-    frames: tuple[int, ...] | None, errors: list[Any], seconds: float
-) -> dict[str, Any]:
-    return {
-        "frames": len(frames) if frames else 0,
-        "written": 0,
-        "computed": {},
-        "reused": {},
-        "skipped": [],
-        "errors": [str(e) for e in errors],
-        "seconds": round(seconds, 3),
-    }
+def _failed(bar: Bar, frames: tuple[int, ...] | None, line: str) -> str:
+    """The line of JSON of a run that came to no summary."""
+    return json.dumps(
+        {
+            "frames": len(frames) if frames else 0,
+            "written": bar.written,
+            "computed": {},
+            "reused": {},
+            "skipped": [],
+            "errors": [line],
+            "seconds": round(bar.seconds, 3),
+        }
+    )
