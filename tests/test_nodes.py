@@ -245,7 +245,6 @@ def test_a_correction_on_the_tracker_changes_the_mask(shot):
     assert iou(matte(shot, 1001)["A"], shot, 1001) > 0.85
 
 
-@pytest.mark.xfail(strict=True, reason="the classic segmenter spreads a large negative mask")
 def test_a_negative_mask_takes_away_what_it_covers_and_no_more(shot):
     assert correct_the_right(shot)[50, 60] > 0.5
 
@@ -404,6 +403,38 @@ def test_two_writes_to_one_file_are_refused(shot):
     twin = shot.document()["nodes"]["out"]
     with pytest.raises(GraphError, match="same file as 'out'"):
         run(shot, twin=twin)
+
+
+def test_the_plate_is_never_written_over(shot):
+    """Not even where it is a matte of ours, nor when told to overwrite."""
+    run(shot, out={"content": "plate+matte"})
+    before = shot.matte(1002).read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(WriteError, match="this graph reads"):
+            run(shot, plate={"file": "mattes/matte.####.exr"}, out={"overwrite": overwrite})
+    assert shot.matte(1002).read_bytes() == before
+
+
+def test_a_version_goes_on_when_nothing_is_known_of_its_files(shot):
+    """The machine died before it noted what it wrote."""
+    named = {"file": "mattes/v{version}/matte.####.exr"}
+    run(shot, out=named)
+    for path in (shot.cache / "receipts").rglob("*.notes"):
+        path.unlink()
+    assert run(shot, out=named).computed == {}
+
+
+def test_a_layer_s_own_file_is_not_taken_for_one_of_all_layers(shot):
+    together, apart = {"file": "mattes/disc.####.exr"}, {"file": "mattes/{layer}.####.exr"}
+    for named in (together, apart, together):
+        run(shot, frames=[1001], segment={"prompts": LAYERS}, out=named)
+    found = exr.header(shot.folder / "mattes/disc.1001.exr").channels
+    assert set(found) == {"A", "disc.A", "left.A", "wall.A"}
+
+
+def test_a_mask_has_no_foreground_to_premultiply(shot):
+    with pytest.raises(GraphError, match=r"out.*'track' \(Track\) has no foreground"):
+        run(shot, out={"inputs": {"image": "track"}, "content": "premultiplied"})
 
 
 def test_percent_v_is_refused_with_a_clear_word(shot):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -83,24 +85,47 @@ class Commands(click.Group):
                     formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
+        as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
         except RotographError as error:
-            _tell(ctx, str(error))
+            _tell(ctx, str(error), as_json)
         except KeyboardInterrupt:
-            click.echo("rotograph: stopped", err=True)
+            _tell(ctx, "stopped", as_json)
             ctx.exit(130)
+        except click.UsageError as error:
+            if as_json:
+                click.echo(json.dumps({"errors": [error.format_message()]}))
+            raise
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else "the output: "
+            _tell(ctx, f"{where}{error.strerror or error}; check the disk and its rights", as_json)
         except Exception as error:
+            if _interrupted(error):
+                _tell(ctx, "stopped", as_json)
+                ctx.exit(130)
             said = " ".join(f"{type(error).__name__}: {error}".split())
-            _tell(ctx, f"something went wrong inside Rotograph: {said}; see it with --debug")
+            line = f"something went wrong inside Rotograph: {said}; see it with --debug"
+            _tell(ctx, line, as_json)
         ctx.exit(1)
 
 
-def _tell(ctx: click.Context, line: str) -> None:
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it, which hits a library being imported as an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _tell(ctx: click.Context, line: str, as_json: bool) -> None:
+    """A failure's line, for people and, unless the command gave a fuller one, for scripts."""
     if ctx.meta.get("rotograph.debug"):
         traceback.print_exc()
+    if as_json and not ctx.meta.get("rotograph.told"):
+        with contextlib.suppress(OSError):  # the output itself may be what failed
+            click.echo(json.dumps({"errors": [line]}))
     click.echo(f"rotograph: {line}", err=True)
 
 

@@ -53,6 +53,10 @@ class Colour:
         """The space of the ``scene_linear`` role."""
         return self.space(ocio.ROLE_SCENE_LINEAR)
 
+    def is_linear(self, space: str) -> bool:
+        """Whether a space holds scene-linear values, as a picture in an EXR is taken to."""
+        return self.config.getColorSpace(space).getEncoding() == "scene-linear"
+
     def space(self, name: str) -> str:
         """The config's own name for a space, alias or role, upper and lower case alike.
 

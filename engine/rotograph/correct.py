@@ -7,6 +7,7 @@ An approved (locked) frame keeps its result whatever is edited later.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rotograph import exr
+from rotograph import exr, media
 from rotograph.environment import Environment
 from rotograph.errors import GraphError, PromptError, WriteError, did_you_mean
 from rotograph.execute import Execution, Limits
@@ -115,17 +116,22 @@ def correct(
     """Add prompts to a tracker, freezing first what it has on frames that are no anchors yet.
 
     Gives back the mask files that were made. The graph is changed, not saved. Raises GraphError,
-    PromptError for a locked frame, and whatever computing the present mask raises.
+    PromptError for a locked frame, MediaError for a mask file that cannot be used, and whatever
+    computing the present mask raises.
     """
     target = tracker_of(graph, node)
     present = Present(graph, environment, watch, stop)
+    for prompt in prompts:
+        if prompt.mask is not None:
+            media.read_spec(graph.resolve_path(prompt.mask))  # a mask that is not there
     frozen: list[Path] = []
     known = list(target.value("prompts"))
     for layer, frame in dict.fromkeys((p.layer, p.frame) for p in prompts):
-        if frame in target.locked.get(layer, {}):
+        holder = next((n for n in graph if frame in n.locked.get(layer, {})), None)
+        if holder is not None:
             raise PromptError(
                 f"'{layer}' is locked as approved here",
-                node=target.name,
+                node=holder.name,
                 frame=frame,
                 hint="unlock the frame to correct it",
             )
@@ -135,8 +141,11 @@ def correct(
             if (mask.logits > 0).any():
                 path = freeze_mask(graph, mask, layer, frame)
                 frozen.append(path)
-                known.append(Prompt(frame, layer, mask=str(path.relative_to(graph.folder))))
+                mask_file = str(path.relative_to(graph.folder))
+                known.append(Prompt(frame, layer, mask=mask_file, whole=True))
     target.set("prompts", [p.to_json() for p in (*known, *prompts)])
+    with contextlib.suppress(NotYet):
+        Keys(graph, environment).shape(target.name)  # raises for a frame that the plate lacks
     return frozen
 
 
@@ -175,10 +184,16 @@ def lock(
     present = Present(graph, environment, watch, stop)
     count = 0
     for name in _lockable(graph, node):
-        for layer, frame, value in list(present.outputs(name, layers, frames)):
-            digest = write_frozen(graph.frozen_folder, value)
+        # locked only after the last is there: a lock changes what the others are made of
+        found = [
+            (layer, frame, write_frozen(graph.frozen_folder, value))
+            for layer, frame, value in present.outputs(name, layers, frames)
+        ]
+        for layer, frame, digest in found:
             graph.nodes[name].locked.setdefault(layer, {})[frame] = digest
-            count += 1
+        count += len(found)
+    if not count:
+        raise GraphError("there is nothing to lock on these frames", hint="change --frames")
     return count
 
 

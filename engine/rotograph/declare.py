@@ -149,8 +149,9 @@ def stage(per: Per = "frame", **options: Any) -> Callable[[Callable[..., Any]], 
 class NodeType:
     """A declared node.
 
-    describe: from the node's parameters and what is wired to it, the Shape of its output.
-    check: what a document may not say, beyond what each parameter checks (raises GraphError).
+    describe: from the node's parameters and what is wired to it, the Shape of its output; raises
+    GraphError for what a document may not say, beyond what each parameter checks.
+    files: of a node with an effect, the files that it writes on a frame.
     """
 
     name: str

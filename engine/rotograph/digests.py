@@ -22,6 +22,7 @@ from typing import Literal
 import msgspec
 
 from rotograph.lease import unlink
+from rotograph.listing import KEY
 
 State = Literal["known", "moved", "new", "gone"]
 MANY = 8
@@ -212,8 +213,8 @@ def _load(place: Path) -> dict[Path, Notes]:
         try:
             if path.stat().st_size <= MAX_BYTES:
                 notes = decoder.decode(path.read_bytes())
-                found[path] = {(note.name, note.selection): note for note in notes}
-        except (OSError, msgspec.MsgspecError):
+                found[path] = {(n.name, n.selection): n for n in notes if KEY.fullmatch(n.value)}
+        except (OSError, ValueError, msgspec.MsgspecError):  # ValueError: text that is not UTF-8
             found[path] = {}
     return found
 

@@ -182,20 +182,28 @@ class Environment:
         return None if found is None else unpack(found)
 
     def written(self, path: Path, key: bytes) -> str:
-        """ "" when the file holds this result, else "new", "stale" (ours) or "foreign"."""
+        """ "" when the file holds this result, else "new", "unsure", "stale" or "foreign".
+
+        unsure: by its own word it holds this result, but no receipt is left that says so. stale:
+        ours, and another result. foreign: not ours.
+        """
         noted = self.receipts.look(path)
         if noted.state == "gone":
             return "new"
         if noted.state == "known":
             return "" if noted.value == key.hex() else "stale"
-        return "stale" if self._ours(path) else "foreign"
+        held = self._held(path)
+        if noted.state == "new" and held == key.hex():
+            return "unsure"
+        return "foreign" if held is None else "stale"
 
     @staticmethod
-    def _ours(path: Path) -> bool:
+    def _held(path: Path) -> object | None:
+        """The key of the result that a file says it holds; None when it is not one of ours."""
         try:
-            return KEY_ATTRIBUTE in exr.header(path).attributes
+            return exr.header(path).attributes.get(KEY_ATTRIBUTE)
         except RotographError:
-            return False
+            return None
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -217,7 +225,11 @@ class Environment:
         choice = {name: json.loads(value) for name, value in leaf.selection}
         if leaf.index is not None:
             movie = self.open_plate(Path(leaf.path), 0).media
-            return movie.spec(leaf.index) if spec_only else movie.read(leaf.index)
+            try:
+                return movie.spec(leaf.index) if spec_only else movie.read(leaf.index)
+            except MediaError as error:
+                error.frame = None  # counted from 0 here; whoever asked knows the shot's number
+                raise
         chosen = media.Choice(**choice)
         path = Path(leaf.path)
         return media.read_spec(path, chosen) if spec_only else media.read_image(path, chosen)

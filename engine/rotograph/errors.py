@@ -19,8 +19,12 @@ Errors of other libraries are turned into these where they first enter our code.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+_SHOWN = 80
 
 
 class RotographError(Exception):
@@ -70,7 +74,8 @@ class RotographError(Exception):
         line = self.message if not where else f"{', '.join(where)}: {self.message}"
         if self.hint:
             line = f"{line}; {self.hint}"
-        return " ".join(line.split())
+        # a path or a document may hold halves of characters, which no terminal takes
+        return " ".join(line.split()).encode("utf-8", "backslashreplace").decode()
 
 
 class GraphError(RotographError):
@@ -115,6 +120,20 @@ class ComputeError(RotographError):
 
 class Cancelled(RotographError):
     """The user stopped the run."""
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be a file's name or be shown: no null, no half of a character."""
+    return "\0" not in value and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def shown(value: Any) -> str:
+    """A value as the document has it, cut short where it is long, for a message."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+    except (ValueError, RecursionError):  # thousands of digits or of brackets
+        text = f"this {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,12 +21,21 @@ import numpy as np
 
 from rotograph.declare import Leaf, Need, Result, Value
 from rotograph.environment import Environment
-from rotograph.errors import Cancelled, ComputeError, RotographError, WriteError
+from rotograph.errors import (
+    Cancelled,
+    ComputeError,
+    MediaError,
+    PromptError,
+    RotographError,
+    WriteError,
+)
+from rotograph.heap import give_back_freed
 from rotograph.needs import Entry, Keys
 from rotograph.pack import pack, unpack
 from rotograph.plan import Plan, missing
 
 _LEAST_KEPT, _FRAMES_KEPT = 64 << 20, 10
+_NOTE_EVERY = 5.0
 READ_AHEAD = 3
 """How many coming results have their plate frames read before they are asked for."""
 
@@ -225,6 +235,8 @@ class Execution:
             given = {name: self._given(need) for name, need in entry.needs.items()}
             value = step.compute(given, self._context(entry))
         except RotographError as error:
+            if len(entry.leaves) == 1 and isinstance(error, MediaError | PromptError):
+                error.located(file=entry.leaves[0].path)
             raise error.located(node=result.node, frame=result.frame) from error.__cause__
         except MemoryError:
             raise ComputeError(
@@ -367,6 +379,7 @@ def execute(
     unwritten = Counter(e.result.frame for e in plan.dirty if e.stage.effect)
     done_with: set[int] = set()
     halted = False
+    noted = time.monotonic()
     try:
         while running or (schedule.ready and not halted):
             if stop.is_set():
@@ -413,6 +426,11 @@ def execute(
                     if entry.stage.effect:
                         unwritten[entry.result.frame] -= 1
                         frames += unwritten[entry.result.frame] == 0
+                        give_back_freed()
+                        if time.monotonic() - noted > _NOTE_EVERY:
+                            # a process that is killed has what it wrote noted down
+                            execution.environment.receipts.flush()
+                            noted = time.monotonic()
                     at_work = entry.result.node
                     report(at_work, frames, finished, total)
                 elif isinstance(error, WriteError):

@@ -21,6 +21,7 @@ import numpy as np
 from rotograph.attribute import Attribute, packed, plain
 from rotograph.errors import DamagedFile, MediaError
 from rotograph.image import Box
+from rotograph.regular import open_file
 
 MAGIC = b"\x76\x2f\x31\x01"
 MAX_PIXELS = 1 << 30  # per part; a 32k x 32k plate
@@ -93,7 +94,7 @@ def parse(path: str | Path, *, complete: bool = False) -> tuple[Part, ...]:
     truncated, contradicts itself, or asks for more memory than its size can justify.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             return _File(file, size, path).parts(complete)
     except OSError as error:

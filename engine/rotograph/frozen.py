@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rotograph import record
-from rotograph.errors import DamagedFile, WriteError
+from rotograph.errors import DamagedFile, MediaError, WriteError
 from rotograph.key import digest
 from rotograph.pack import pack, unpack
+from rotograph.regular import open_file
 from rotograph.whole import write_whole
 
 SUFFIX = ".result"
@@ -37,11 +38,14 @@ def read_frozen(path: Path) -> Any:
     Raises DamagedFile when it is gone or not what its name says.
     """
     try:
-        data = path.read_bytes()
+        with open_file(path) as file:
+            data = file.read()
         if digest(data).hex() != path.stem:
             raise DamagedFile("is not what was approved", file=path, hint="unlock and lock again")
         return unpack(record.decode(data))
-    except (OSError, record.BadRecord):
+    except DamagedFile:
+        raise
+    except (OSError, MediaError, record.BadRecord):
         raise DamagedFile(
             "the approved result cannot be read", file=path, hint="restore it or unlock the frame"
         ) from None

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rotograph.declare import NodeType
-from rotograph.errors import GraphError, RotographError, did_you_mean
-from rotograph.parameter import Curve, parse_value
+from rotograph.errors import GraphError, RotographError, did_you_mean, shown
+from rotograph.parameter import Curve, frame_number, parse_value
 from rotograph.prompt import layer_name
 
 FORMAT = 1
@@ -131,7 +131,7 @@ class Graph:
         """Read a graph file; raises GraphError naming the file, the node and what is wrong."""
         path = Path(path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+            data = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
         except OSError as error:
             raise GraphError(f"cannot be read: {error.strerror}", file=path) from None
         except (ValueError, RecursionError) as error:
@@ -154,7 +154,7 @@ class Graph:
             raise GraphError('is not a graph: it needs "rotograph": 1 and "nodes"')
         if data["rotograph"] != FORMAT or isinstance(data["rotograph"], bool):
             raise GraphError(
-                f"has format {json.dumps(data['rotograph'])}, but this version reads {FORMAT}",
+                f"has format {shown(data['rotograph'])}, but this version reads {FORMAT}",
                 hint="update Rotograph if the file is newer",
             )
         for name in data:
@@ -185,6 +185,7 @@ class Graph:
         self,
         name: str,
         type: str,
+        /,
         *,
         inputs: Mapping[str, str] | None = None,
         layers: Mapping[str, Mapping[str, Any]] | None = None,
@@ -192,8 +193,11 @@ class Graph:
         **params: Any,
     ) -> Node:
         """Add a node; raises GraphError naming it. Wires are checked by ``check``."""
-        if not name or not isinstance(name, str) or any(c in name for c in "./\0"):
-            raise GraphError(f"{json.dumps(name)} cannot be a node's name", hint="use no . or /")
+        if not _is_name(name):
+            raise GraphError(
+                f"{shown(name)} cannot be a node's name",
+                hint="use letters, digits and such, no . or /, 100 at most",
+            )
         if name in self.nodes:
             raise GraphError("there are two nodes of this name", node=name)
         declared = self.types.get(type)
@@ -211,6 +215,10 @@ class Graph:
                     f"{type} has no input '{port}'",
                     node=name,
                     hint=did_you_mean(port, declared.inputs),
+                )
+            if not isinstance(source, str):
+                raise GraphError(
+                    f"input '{port}' must be the name of a node, not {shown(source)}", node=name
                 )
             made.inputs[port] = source
         for param, value in params.items():
@@ -242,7 +250,7 @@ class Graph:
             )
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text
         node = self.node(parts[0])
         declared = node.type.params.get(parts[-1])
@@ -258,7 +266,7 @@ class Graph:
                     raise GraphError(
                         f"input '{port}' is wired to '{source}', which is not there",
                         node=node.name,
-                        hint=did_you_mean(str(source), self.nodes),
+                        hint=did_you_mean(source, self.nodes),
                     )
                 output = self.nodes[source].type.output
                 accepts = node.type.inputs[port].accepts
@@ -307,7 +315,12 @@ class Graph:
 
     def resolve_path(self, path: str) -> Path:
         """A path of the document, relative ones from the document's folder; ``~`` is the user's."""
-        return self.folder / Path(path).expanduser()
+        try:
+            return self.folder / Path(path).expanduser()
+        except RuntimeError:
+            raise GraphError(
+                f"'{path}': there is no such user", hint="write the path out"
+            ) from None
 
     @property
     def frozen_folder(self) -> Path:
@@ -344,6 +357,16 @@ class Graph:
         return target
 
 
+def _is_name(name: Any) -> bool:
+    """Whether a node may be called so: it stands in messages, in ``--set`` and in hosts."""
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= 100
+        and name.isprintable()
+        and not any(c in name for c in "./")
+    )
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):
@@ -362,8 +385,5 @@ def _locks(node: str, layer: str, frames: Any) -> dict[int, str]:
     for frame, name in frames.items():
         if not isinstance(name, str) or len(name) != 32 or set(name) - set("0123456789abcdef"):
             raise wrong
-        try:
-            out[int(frame)] = name
-        except ValueError:
-            raise wrong from None
+        out[frame_number(frame, f"'locked' of '{layer}' has a result")] = name
     return out

@@ -22,6 +22,19 @@ class Matte:
     alpha: np.ndarray
     confidence: float = 1.0
 
+    def at(self, window: Box) -> np.ndarray:
+        """Alpha of every pixel of ``window``: ``(H, W)`` float16, 0 outside the matte's own.
+
+        What was approved may be of another data window than the plate has now.
+        """
+        if window == self.window:
+            return self.alpha
+        out = np.zeros(window.shape, self.alpha.dtype)
+        both = window.intersect(self.window)
+        if both:
+            out[both.within(window)] = self.alpha[both.within(self.window)]
+        return out
+
 
 @dataclass(frozen=True, eq=False)
 class Foreground:

@@ -13,6 +13,7 @@ from rotograph.errors import MediaError
 from rotograph.exrheader import MAGIC
 from rotograph.image import Image, ImageSpec
 from rotograph.movie import EXTENSIONS, Movie
+from rotograph.regular import open_file
 from rotograph.sequence import Sequence
 
 
@@ -128,7 +129,7 @@ def _is_exr(path: str | Path) -> bool:
     if os.path.splitext(str(path))[1].lower() == ".exr":
         return True
     try:
-        with Path(path).open("rb") as file:
+        with open_file(path) as file:
             return file.read(4) == MAGIC
     except OSError as error:
         raise MediaError(

@@ -104,6 +104,10 @@ class Models:
         """The cards that understand a text prompt in this role, runnable here or not."""
         return [c for c in self.cards.values() if c.reads_text and role in c.adapters]
 
+    def loaded(self) -> list[str]:
+        """The names of the models that are in memory."""
+        return sorted({name for _, name in list(self._loaded)})
+
     def load(self, role: str, name: str) -> Any:
         """The adapter; raises ModelError when it is unknown or its libraries are missing."""
         card = self.card(role, name)

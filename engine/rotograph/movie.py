@@ -21,6 +21,7 @@ from rotograph.errors import DamagedFile, MediaError, MissingFrame
 from rotograph.exrheader import MAX_PIXELS
 from rotograph.frames import format_frames
 from rotograph.image import Box, Image, ImageSpec
+from rotograph.regular import open_file
 from rotograph.timecode import timecode
 
 EXTENSIONS = (".mov", ".mp4", ".m4v", ".mxf", ".mkv", ".webm", ".avi")
@@ -114,6 +115,8 @@ class Movie:
         with self._lock:
             try:
                 picture = self._picture(index)
+                if self._spoiled:
+                    raise self._damaged("this picture cannot be decoded whole").located(frame=frame)
                 pixels = _to_rgb(picture, self._alpha)
             except (av.FFmpegError, UnicodeDecodeError, MemoryError) as error:
                 self._position = None
@@ -141,6 +144,7 @@ class Movie:
         )
 
     def _open(self) -> None:
+        open_file(self.path).close()
         try:
             # the prefix, or FFmpeg would take 'concat:a.mp4' for an order
             self._container = av.open(
@@ -185,8 +189,17 @@ class Movie:
             # a fresh start: not every container can seek to before its first picture
             self._container.close()
             self._open()
-        self._pictures: Iterator[av.VideoFrame] = self._container.decode(self._stream)
+        self._pictures = self._decoded()
         self._position: int | None = 0 if time is None else -1
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Pictures from here on. FFmpeg patches up what is damaged, and what is made from that is
+        as wrong, up to the next key frame: ``_spoiled`` says so of the picture that came last.
+        """
+        self._spoiled = False
+        for picture in self._container.decode(self._stream):
+            self._spoiled = picture.is_corrupt or (self._spoiled and not picture.key_frame)
+            yield picture
 
     def _picture(self, index: int) -> av.VideoFrame:
         if self._container is None or self._position is None:

@@ -6,13 +6,14 @@ hangs on frame t-1, back to its anchor.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from rotograph.declare import Leaf, Need, Needs, Result, Stage, Value
-from rotograph.errors import ModelError, RotographError
+from rotograph.errors import GraphError, ModelError, RotographError
 from rotograph.graph import Graph, Node
 from rotograph.key import Recipe, digest
 from rotograph.models import Models
@@ -64,7 +65,7 @@ class Entry:
     @property
     def leaves(self) -> list[Leaf]:
         """The needs that lie outside the graph."""
-        return [need for _, need in self.flat if type(need) is Leaf]
+        return _leaves(self.needs)
 
 
 def flatten(needs: Needs) -> Iterator[tuple[str, Need]]:
@@ -79,6 +80,10 @@ def flatten(needs: Needs) -> Iterator[tuple[str, Need]]:
         for one in several:
             if one[1] is not None:
                 yield one
+
+
+def _leaves(needs: Needs) -> list[Leaf]:
+    return [need for _, need in flatten(needs) if type(need) is Leaf]
 
 
 class At:
@@ -218,6 +223,11 @@ class Keys:
     ) -> Need | None:
         """The output of a node there, its approved stand-in, or None where it delivers nothing."""
         node = self.graph.nodes[name]
+        if beside is not None and beside not in node.type.output.beside:
+            raise GraphError(
+                f"'{name}' ({node.type.name}) has no {beside} to give",
+                hint="wire a node that has, such as Matte or Refine",
+            )
         step = node.type.stages[beside or node.type.output.stage]
         if step.per == "shot":
             return Result(name, step.name, None, None)
@@ -274,7 +284,15 @@ class Keys:
         """The files that an effect writes on its frame: by layer, or one for all under None."""
         at = self._at[result.node]
         at.layer, at.frame = None, result.frame
-        return at.node.type.files(at)
+        try:
+            return at.node.type.files(at)
+        except RotographError as error:
+            raise error.located(node=result.node) from None
+
+    def reads(self) -> set[str]:
+        """The real paths of all files that the results looked at so far are made from."""
+        found = {leaf.path for entry in self._entries.values() for leaf in _leaves(entry.needs)}
+        return {os.path.realpath(path) for path in found}
 
     def _begun(self, result: Result) -> Entry:
         """The result's entry, perhaps without its key yet."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
+import re
+import sys
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rotograph.errors import GraphError, did_you_mean
+from rotograph.errors import GraphError, did_you_mean, is_text, shown
 
 Kind = Literal["float", "int", "bool", "choice", "text", "file", "frames", "prompts", "names"]
 
+_FRAME = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _JSON: dict[str, dict[str, Any]] = {
     "float": {"type": "number"},
     "int": {"type": "integer"},
@@ -53,26 +54,26 @@ class Param:
                 return self._number(name, value)
             case "bool":
                 if not isinstance(value, bool):
-                    raise GraphError(f"'{name}' must be true or false, not {json.dumps(value)}")
+                    raise GraphError(f"'{name}' must be true or false, not {shown(value)}")
                 return value
             case "choice":
                 if value not in self.choices:
                     raise GraphError(
-                        f"'{name}' cannot be {json.dumps(value)}",
+                        f"'{name}' cannot be {shown(value)}",
                         hint=did_you_mean(str(value), self.choices),
                     )
                 return value
             case "text" | "file" | "frames":
                 if not isinstance(value, str):
-                    raise GraphError(f"'{name}' must be text, not {json.dumps(value)}")
-                if "\0" in value:
-                    raise GraphError(f"'{name}' holds a null character")
+                    raise GraphError(f"'{name}' must be text, not {shown(value)}")
+                if not is_text(value):
+                    raise GraphError(f"'{name}' holds what is no character", hint="write it anew")
                 return value
             case "names":
                 if not isinstance(value, list | tuple) or not all(
                     isinstance(v, str) for v in value
                 ):
-                    raise GraphError(f"'{name}' must be a list of names, not {json.dumps(value)}")
+                    raise GraphError(f"'{name}' must be a list of names, not {shown(value)}")
                 return tuple(value)
             case "prompts":
                 from rotograph.prompt import parse_prompts
@@ -82,9 +83,10 @@ class Param:
     def _number(self, name: str, value: Any) -> float | int:
         wanted = "a whole number" if self.kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise GraphError(f"'{name}' must be {wanted}, not {json.dumps(value)}")
-        if not math.isfinite(value) or (self.kind == "int" and value != int(value)):
-            raise GraphError(f"'{name}' must be {wanted}, not {value}")
+            raise GraphError(f"'{name}' must be {wanted}, not {shown(value)}")
+        # neither NaN, nor infinite, nor a whole number of hundreds of digits
+        if not abs(value) <= sys.float_info.max or (self.kind == "int" and value != int(value)):
+            raise GraphError(f"'{name}' must be {wanted}, not {shown(value)}")
         if self.minimum is not None and value < self.minimum:
             raise GraphError(f"'{name}' is {value}, but its least value is {self.minimum:g}")
         if self.maximum is not None and value > self.maximum:
@@ -153,6 +155,18 @@ class Curve:
         return {"keys": {str(f): v for f, v in zip(self.frames, self.values, strict=True)}}
 
 
+def frame_number(text: str, where: str) -> int:
+    """A frame as a name in the document, such as ``1001``; raises GraphError.
+
+    In one spelling only, so that no frame is there twice.
+    """
+    if not _FRAME.fullmatch(text):
+        raise GraphError(
+            f"{where} whose frame is not a whole number: {shown(text)}", hint="write such as 1001"
+        )
+    return int(text)
+
+
 def parse_value(param: Param, name: str, value: Any) -> Any:
     """A checked plain value, or a Curve when keyframes were given.
 
@@ -165,10 +179,9 @@ def parse_value(param: Param, name: str, value: Any) -> Any:
     keys = value["keys"]
     if len(value) != 1 or not isinstance(keys, Mapping) or not keys:
         raise GraphError(f'\'{name}\' needs keyframes such as {{"keys": {{"1001": 0}}}}')
-    try:
-        pairs = sorted((int(frame), v) for frame, v in keys.items())
-    except ValueError:
-        raise GraphError(f"'{name}' has a keyframe whose frame is not a whole number") from None
+    pairs = sorted(
+        (frame_number(frame, f"'{name}' has a keyframe"), v) for frame, v in keys.items()
+    )
     return Curve(
         tuple(frame for frame, _ in pairs),
         tuple(param.check(name, v) for _, v in pairs),

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rotograph.colour import Colour
+from rotograph.colour import Colour, harmless
 from rotograph.layer import Layer
 from rotograph.whole import write_whole
 
@@ -70,10 +70,10 @@ def cell(
     width = min(width, round(full * pixel_aspect))
     size = (width, max(1, round(height * width / (full * pixel_aspect))))
     over = np.asarray(alpha, dtype=np.float32)[..., None]
-    front = _finite(rgb if foreground is None else foreground)
+    front = harmless(rgb if foreground is None else foreground)
     front = front * over + np.float32(GREY) * (1 - over)
     plate, composite = (
-        colour.to_display(_scaled(picture, size), space) for picture in (_finite(rgb), front)
+        colour.to_display(_scaled(picture, size), space) for picture in (harmless(rgb), front)
     )
     small = np.clip(_scaled(over[..., 0], size), 0, 1)
     matte = np.repeat(np.rint(small * 255).astype(np.uint8)[..., None], 3, axis=2)
@@ -143,11 +143,6 @@ def write_png(path: Path | str, picture: np.ndarray) -> None:
     """``(H, W, 3)`` uint8 RGB as a PNG file, whole or not at all. Raises WriteError."""
     _, encoded = cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 6])
     write_whole(path, encoded.data)
-
-
-def _finite(rgb: np.ndarray) -> np.ndarray:
-    """NaN as 0, infinities as the largest half: one such pixel must not black out its cell."""
-    return np.nan_to_num(np.asarray(rgb, dtype=np.float32), nan=0.0, posinf=65504, neginf=-65504)
 
 
 def _scaled(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -7,6 +7,7 @@ that is the dirty set. A missing upstream result under a present downstream one 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -115,18 +116,20 @@ def _plan(keys: Keys, frames: Sequence[int] | None) -> Plan:
 
 def _apart(keys: Keys, roots: Sequence[Result]) -> None:
     """Raise GraphError when two Write nodes would write the same file."""
-    first: dict[str, Result] = {}
+    if len({root.node for root in roots}) < 2:
+        return
+    folders: dict[Path, str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for root in roots:
-        first.setdefault(root.node, root)
-    seen: dict[Path, str] = {}
-    for node, root in first.items():
         for path in keys.files(root).values():
-            if path in seen:
+            if path.parent not in folders:  # which may have several names
+                folders[path.parent] = os.path.realpath(path.parent)
+            other = seen.setdefault((folders[path.parent], path.name), root.node)
+            if other != root.node:
                 raise GraphError(
-                    f"writes the same file as '{seen[path]}'", node=node, file=path,
+                    f"writes the same file as '{other}'", node=root.node, file=path,
                     hint="give one of them another name",
                 )  # fmt: skip
-            seen[path] = node
 
 
 def plan_outputs(keys: Keys, node: str, layers: Sequence[str], frames: Sequence[int]) -> Plan:
@@ -195,6 +198,7 @@ def _waiting(keys: Keys) -> dict[str, str]:
 
 _STATES = {
     "new": "has not been written yet",
+    "unsure": "may have changed since it was written",
     "stale": "was written from another recipe, or changed since",
     "foreign": "was not written by Rotograph",
 }
@@ -204,15 +208,29 @@ def check_outputs(keys: Keys, plan: Plan) -> None:
     """Raise WriteError before anything is computed when a file must not be written over.
 
     A file that Rotograph did not write is never written over, and with ``{version}`` in the name
-    neither is one that it did, unless the Write node's ``overwrite`` says so.
+    neither is one that it did, unless the Write node's ``overwrite`` says so. A file that the graph
+    reads is never written over.
     """
+    reads: set[str] | None = None
     for entry in plan.dirty:
         node = keys.graph.nodes[entry.result.node]
-        if not entry.stage.effect or node.value("overwrite"):
+        if not entry.stage.effect:
             continue
         versioned = "{version}" in node.value("file")
         for path in keys.files(entry.result).values():
             state = "new" if entry.key is None else keys.world.written(path, entry.key)
+            if state != "new":
+                reads = keys.reads() if reads is None else reads
+                if os.path.realpath(path) in reads:
+                    raise WriteError(
+                        "is a file that this graph reads",
+                        node=node.name,
+                        frame=entry.result.frame,
+                        file=path,
+                        hint="choose another name",
+                    )
+            if node.value("overwrite"):
+                continue
             if state == "foreign" or (state == "stale" and versioned):
                 raise WriteError(
                     "is there already" if versioned else "is there, and not written by Rotograph",

@@ -145,6 +145,7 @@ def render(
     limits: Limits | None = None,
     watch: Watch | None = None,
     stop: threading.Event | None = None,
+    execution: Execution | None = None,
 ) -> Summary:
     """Render the graph's Write nodes; frames: None for all that the plate has.
 
@@ -153,7 +154,7 @@ def render(
     or WriteError when nothing can be done at all, Cancelled when ``stop`` is set.
     """
     start = time.monotonic()
-    execution = Execution(environment, limits or Limits())
+    execution = execution or Execution(environment, limits or Limits())
     made = compute(
         execution,
         lambda: Keys(graph, environment, output),

@@ -16,6 +16,7 @@ from rotograph.attribute import Attribute
 from rotograph.errors import DamagedFile, MediaError
 from rotograph.exrheader import FREE_BYTES, MAX_EXPANSION, MAX_PIXELS
 from rotograph.image import Alpha, Box, Image, ImageSpec
+from rotograph.regular import open_file
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -41,7 +42,7 @@ def kind(path: str | Path) -> str | None:
     Raises MediaError when the file cannot be opened.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             start = file.read(16)
     except OSError as error:
         raise MediaError(

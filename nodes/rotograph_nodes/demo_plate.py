@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import PyOpenColorIO as ocio
 from rotograph import colour, exr
 from rotograph.errors import ColourError, MediaError, WriteError
 from rotograph.image import Box, Image, ImageSpec
+from rotograph.timecode import timecode
 from rotograph.whole import write_whole
 
 VERSION = 1
@@ -276,7 +278,7 @@ def _frame(light: np.ndarray, depth: np.ndarray, index: int, size: tuple[int, in
         "chromaticities": exr.Attribute.of(
             "chromaticities", 0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767
         ),
-        "timeCode": exr.Attribute.of("timecode", _timecode(index), 0),
+        "timeCode": timecode("01:00:00:00", Fraction(24), index),
         "framesPerSecond": exr.Attribute.of("rational", 24, 1),
         "comments": "Eileen Collins, NASA, public domain; a made camera move",
     }
@@ -292,10 +294,3 @@ def _grain(pixels: np.ndarray, index: int) -> np.ndarray:
     noise /= noise.std()
     amount = GRAIN * np.sqrt(0.18 * np.maximum(pixels, 0) + 0.0004)
     return pixels + amount * noise
-
-
-def _timecode(index: int) -> int:
-    """01:00:00:00 and ``index`` frames at 24 a second, as SMPTE's binary coded decimals."""
-    seconds, frame = divmod(index, 24)
-    fields = (frame, seconds % 60, seconds // 60 % 60, 1 + seconds // 3600)
-    return sum((n // 10 << 4 | n % 10) << 8 * place for place, n in enumerate(fields))

@@ -8,10 +8,11 @@ import numpy as np
 
 from rotograph.declare import Input, Output, Value, node, stage
 from rotograph.errors import ComputeError, GraphError, MissingFrame
+from rotograph.image import Box
 from rotograph.matte import Matte as Alpha
 from rotograph.parameter import Float, Text
 from rotograph.shape import Shape
-from rotograph_nodes import shared
+from rotograph_nodes import shared, working
 from rotograph_nodes.models.classic.band import widen_where_soft
 from rotograph_nodes.models.classic.trimap import (
     apply_garbage_and_core,
@@ -108,7 +109,8 @@ class Matte:
         linear = context.colour.to_linear(plate.rgb(), plate.spec.colour_space)
         estimate, hint = context.models["matte"].estimate_alpha, None
         if given["trimap"] is not None:
-            trimap = trimap_from_image(_coverage(given["trimap"], layer, plate))
+            drawn = _drawn(given["trimap"])
+            trimap = trimap_from_image(_coverage(drawn, layer, plate))
         else:
             scores = logits.at(window)
             grid = logits.window.width / logits.logits.shape[1]
@@ -148,6 +150,7 @@ class Matte:
             following = frames.after(at.frame)
             start = at.frame if following is not None else frames.before(at.frame)
             needs["motion"] = at.stage("motion", start)
+            needs["seen"] = Value(at.shape("plate").window)
             needs["side"] = Value("forward" if following is not None else "backward")
         return needs
 
@@ -182,6 +185,16 @@ def _coverage(given, layer, plate):
     return covered.crop(window)[..., 0]
 
 
+def _drawn(picture):
+    """A trimap without an alpha that is the same everywhere: then its colour is what was drawn."""
+    alpha = picture.channel("A")
+    if alpha is None or len(picture.spec.channels) == 1 or alpha.min() != alpha.max():
+        return picture
+    kept = [i for i, name in enumerate(picture.spec.channels) if name != "A"]
+    spec = replace(picture.spec, channels=tuple(picture.spec.channels[i] for i in kept))
+    return replace(picture, spec=spec, pixels=picture.pixels[..., kept])
+
+
 def _one(spec):
     return replace(spec, channels=("A",))
 
@@ -192,7 +205,9 @@ def _widening(given, context, linear, scores):
     if context["defocus"] > 0:
         added += np.float32(context["defocus"]) * defocus_widening(linear, scores)
     if given.get("motion") is not None:
-        flow = given["motion"][given["side"]].astype(np.float32)
+        flow = working.motion_over(
+            given["motion"][given["side"]], Box(*given["seen"]), given["plate"].spec.data
+        )
         # apart for x and y: the flow is in square pixels, the plate's may be wide ones
         scale = np.divide(scores.shape[::-1], flow.shape[1::-1]).astype(np.float32)
         added = np.maximum(

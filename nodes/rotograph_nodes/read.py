@@ -38,12 +38,6 @@ class Read:
     view = Text(
         "", "View", "Which view of a stereo plate, by name. Empty: its first.", pixels=False
     )
-    alpha = Choice(
-        "auto",
-        ("auto", "none", "straight", "premultiplied"),
-        "Alpha",
-        "How R, G and B relate to A. Auto: as the file's format says.",
-    )
     missing = Choice(
         "error",
         ("error", "hold", "skip"),
@@ -63,6 +57,13 @@ class Read:
             raise GraphError("the plate has no frames", hint="check the file")
         gaps = sorted(set(range(frames[0], frames[-1] + 1)).difference(frames))
         spec = plate.spec(frames[0])
+        if max(spec.data.size) > _LONGEST:
+            raise MediaError(
+                f"is {spec.data.width}x{spec.data.height}, and no side may be over {_LONGEST}",
+                frame=frames[0],
+                file=plate.file(frames[0]),
+                hint="crop it or scale it down",
+            )
         missing, stands_in = at.value("missing"), {}
         for frame in gaps if missing == "hold" else ():
             stands_in[frame] = stands_in.get(frame - 1, frame - 1)
@@ -77,9 +78,9 @@ class Read:
             window=tuple(_seen(spec).to_list()),
         )
 
-    @stage(params=("alpha",), stored=False, colour=True)
+    @stage(stored=False, colour=True)
     def image(given, context):
-        """The frame, with its colour space and alpha stated."""
+        """The frame, with its colour space stated."""
         image = given["pixels"]
         wanted = Box(*given["display"])
         if image.spec.display != wanted:
@@ -88,8 +89,7 @@ class Read:
                 f"{_format(wanted)}",
                 hint="bring all frames to one format",
             )
-        alpha = image.spec.alpha if context["alpha"] == "auto" else context["alpha"]
-        spec = replace(image.spec, colour_space=given["colour_space"], alpha=alpha)
+        spec = replace(image.spec, colour_space=given["colour_space"])
         return replace(image, spec=spec)
 
     @image.needs
@@ -115,6 +115,8 @@ class Read:
         }
 
 
+_LONGEST = (1 << 15) - 2
+"""The longest side of a picture that OpenCV can move along a motion field."""
 _FAR = 4
 """A data window is looked at apart when the picture around it would be so many times larger."""
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rotograph.declare import Input, Output, node, stage
+from rotograph.declare import Input, Output, Value, node, stage
+from rotograph.image import Box
 from rotograph.parameter import Float, Text
-from rotograph_nodes import shared
+from rotograph_nodes import shared, working
 
 
 @node(version=1, output=Output("Mattes", "resolve", beside=("foreground",)))
@@ -99,8 +100,9 @@ class Refine:
     def refined(given, context):
         plate, matte = given["plate"], given["matte"]
         refiner = context.models["refine"]
+        window = plate.spec.data
         alpha = refiner.refine(
-            matte.alpha.astype(np.float32),
+            matte.at(window).astype(np.float32),
             _linear(plate, context),
             [
                 _neighbour(given, context, refiner, side, there, back)
@@ -112,13 +114,14 @@ class Refine:
             refiner.Refinement(**context.params),
             plate.spec.pixel_aspect,
         )
-        return replace(matte, alpha=alpha.astype(np.float16))
+        return replace(matte, window=window, alpha=alpha.astype(np.float16))
 
     @refined.needs
     def refined(at):
         needs = {"plate": at.input("plate"), "matte": at.input("matte")}
         if at.value("smooth") <= 0:
             return needs
+        needs["seen"] = Value(at.shape("plate").window)
         frames = at.shape("plate").frames
         for side, frame in (("before", frames.before(at.frame)), ("after", frames.after(at.frame))):
             if frame is None:
@@ -139,12 +142,13 @@ def _linear(plate, context):
 def _neighbour(given, context, refiner, side, there, back):
     """The frame before or after, when it is there and of the same size; else None."""
     plate, matte = given.get(f"{side}_plate"), given.get(f"{side}_matte")
-    if plate is None or matte is None or matte.window != given["matte"].window:
+    window = given["plate"].spec.data
+    if plate is None or matte is None or plate.spec.data != window:
         return None
-    motion = given[f"{side}_motion"]
+    motion, seen = given[f"{side}_motion"], Box(*given["seen"])
     return refiner.Neighbour(
-        alpha=matte.alpha.astype(np.float32),
+        alpha=matte.at(window).astype(np.float32),
         linear=_linear(plate, context),
-        there=motion[there].astype(np.float32),
-        back=motion[back].astype(np.float32),
+        there=working.motion_over(motion[there], seen, window),
+        back=working.motion_over(motion[back], seen, window),
     )

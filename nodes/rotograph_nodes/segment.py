@@ -38,6 +38,7 @@ class Segment:
                         frame=frame,
                         hint="move the prompt to a frame of the plate",
                     )
+        prompted.check(at.value("prompts"), plate)
         return Shape(plate.frames, tuple(found), prompted=found, plate=plate.plate, size=plate.size)
 
     picture = shared.picture("segment")
@@ -53,8 +54,11 @@ class Segment:
     @stage(per="layer", models={"segment": "model"})
     def logits(given, context):
         picture = given["picture"]
-        asked = prompted.on_grid(given["prompts"], given["masks"], given["boxes"], picture)
-        found = context.models["segment"].segment(given["features"], asked)
+        asked = prompted.on_grid(
+            given["prompts"], given["masks"], given["boxes"], picture, given["display"]
+        )
+        kept = prompted.whole(given["prompts"], given["masks"], picture)
+        found = context.models["segment"].segment(given["features"], asked, kept)
         return MaskLogits(found, working.window(picture))
 
     @logits.needs
@@ -70,5 +74,6 @@ class Segment:
             "features": at.stage("encode"),
             "prompts": Value(prompted.said(prompts)),
             "masks": prompted.leaves(at, prompts),
+            "display": prompted.display(at, prompts),
             "boxes": Value([tuple(b.box) for b in boxes]),
         }

@@ -64,7 +64,7 @@ def foreground() -> Stage:
     def foreground(given, context):
         plate, matte = given["plate"], given["matte"]
         linear = context.colour.to_linear(plate.rgb(), plate.spec.colour_space)
-        indices, colour = estimate_foreground(linear, matte.alpha.astype(np.float32))
+        indices, colour = estimate_foreground(linear, matte.at(plate.spec.data).astype(np.float32))
         return Foreground(indices, colour)
 
     @foreground.needs
@@ -84,7 +84,9 @@ def resolve(source: str) -> Stage:
     def resolve(given, context):
         own, mode = given["own"], given["mode"]
         alpha = overlap.resolve_alphas(mode, own.alpha, [m.alpha for m in given["others"]])
-        return replace(own, alpha=overlap.make_room(alpha, [m.alpha for m in given["approved"]]))
+        return replace(
+            own, alpha=overlap.make_room(alpha, [m.at(own.window) for m in given["approved"]])
+        )
 
     @resolve.needs
     def resolve(at):

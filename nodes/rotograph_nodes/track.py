@@ -59,6 +59,7 @@ class Track:
             raise GraphError(
                 "has nothing to follow", hint="wire Segment to 'masks' or give it prompts"
             )
+        prompted.check(at.value("prompts"), plate)
         if at.value("overlap") == "ordered":
             layers = _in_order(at.value("order"), layers)
         anchors = {layer: _anchors(at, layer, plate, masks, own) for layer in layers}
@@ -91,8 +92,13 @@ class Track:
         if prior is not None:
             prior = working.on_grid(prior, working.window(picture), grid)
         if given["prompts"]:
-            asked = prompted.on_grid(given["prompts"], given["masks"], (), picture)
-            prior = context.models["segment"].segment(given["features"], asked, prior)
+            asked = prompted.on_grid(
+                given["prompts"], given["masks"], (), picture, given["display"]
+            )
+            kept = prompted.whole(given["prompts"], given["masks"], picture)
+            prior = context.models["segment"].segment(
+                given["features"], asked, prior if kept is None else kept
+            )
         return context.models["track"].start(given["features"], prior)
 
     @anchor.needs
@@ -104,6 +110,7 @@ class Track:
             "mask": at.input("masks"),
             "prompts": Value(prompted.said(prompts)),
             "masks": prompted.leaves(at, prompts),
+            "display": prompted.display(at, prompts),
         }
 
     @stage(per="layer", models={"track": "model"}, tier="features")

@@ -50,6 +50,31 @@ def window(features: dict[str, np.ndarray]) -> Box:
     return Box(*(int(v) for v in features["window"]))
 
 
+def motion_over(flow: np.ndarray, area: Box, window: Box) -> np.ndarray:
+    """Motion of the working picture, which covers ``area``, on a grid that covers ``window``.
+
+    flow: ``(h, w, 2)``, (dx, dy) in pixels of its grid. Returns the same as float32, in pixels of a
+    grid about as fine. Beyond ``area`` the nearest vector goes on.
+    """
+    flow = flow.astype(np.float32)
+    if window == area:
+        return flow
+    # pixels of the given grid to a plate pixel; plate pixels to one of the new grid
+    given = np.divide(flow.shape[1::-1], area.size)
+    size = np.maximum(1, np.round(np.multiply(window.size, given))).astype(int)
+    made = np.divide(window.size, size)
+    start = np.subtract((window.x0, window.y0), (area.x0, area.y0))
+    matrix = np.column_stack([np.diag(made * given), (start + made / 2) * given - 0.5])
+    moved = cv2.warpAffine(
+        flow,
+        matrix,
+        tuple(map(int, size)),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return moved / (made * given).astype(np.float32)
+
+
 def to_grid(
     points: np.ndarray, features: dict[str, np.ndarray], grid: tuple[int, int]
 ) -> list[tuple[float, float]]:

@@ -16,6 +16,9 @@ from rotograph.image import Image
 from rotograph.parameter import Bool, Choice, File, Int
 from rotograph.shape import Shape
 
+SPACE_ATTRIBUTE = "oiio:ColorSpace"
+"""Where OpenImageIO, and so most hosts, look for the name of a file's colour space."""
+
 CONTENTS = ("matte", "plate+matte", "premultiplied")
 
 
@@ -38,7 +41,7 @@ class Write:
         CONTENTS,
         "Content",
         "Matte: alpha only. Plate+matte: the plate's RGB untouched, and alpha. Premultiplied: the "
-        "foreground's own colour times alpha, for a merge.",
+        "foreground's own colour times alpha, scene-linear, for a merge.",
     )
     compression = Choice("zip", COMPRESSIONS, "Compression", "How the EXR is compressed.")
     pixel_type = Choice(
@@ -106,7 +109,7 @@ class Write:
                     spec,
                     channels=tuple(channels),
                     alpha="premultiplied" if context["content"] == "premultiplied" else "straight",
-                    attributes={**spec.attributes, KEY_ATTRIBUTE: context.key},
+                    attributes={**_stated(spec, context), KEY_ATTRIBUTE: context.key},
                 ),
                 np.stack(list(channels.values()), axis=-1),
             )
@@ -127,6 +130,8 @@ class Write:
             "mattes": {name: at.input("image", layer=name) for name in shape.layers},
             "order": Value(shape.layers),
             "overlap": Value(shape.overlap),
+            # a layer's own file and one of all layers may come to have the same name
+            "apart": Value("{layer}" in at.value("file")),
         }
         if at.value("content") != "matte":
             needs["plate"] = at.plate("image", "image")
@@ -154,7 +159,7 @@ def _alpha(matte, window):
         return np.zeros(window.shape, np.float32)
     if hasattr(matte, "logits"):
         return 1.0 / (1.0 + np.exp(-matte.at(window)))
-    return matte.alpha.astype(np.float32)
+    return matte.at(window).astype(np.float32)
 
 
 def _union(alphas, overlap):
@@ -164,15 +169,36 @@ def _union(alphas, overlap):
     return np.minimum(np.sum(alphas, axis=0), 1.0)
 
 
+def _space(spec, context):
+    """The space that premultiplied colour is written in: the plate's, if that is scene-linear."""
+    space, colour = spec.colour_space, context.colour
+    return space if colour.is_linear(space) else colour.scene_linear
+
+
+def _stated(spec, context):
+    """The plate's attributes, and the colour space of R, G and B where those do not tell it."""
+    content, told = context["content"], dict(spec.attributes)
+    space = _space(spec, context) if content == "premultiplied" else spec.colour_space
+    if content == "matte" or (space == spec.colour_space and context.colour.is_linear(space)):
+        return told
+    if space != spec.colour_space:
+        told.pop("chromaticities", None)
+    return {**told, SPACE_ATTRIBUTE: space}
+
+
 def _colour(given, context, names, alphas):
-    """R, G and B as the content asks for, in the plate's colour space."""
+    """R, G and B as the content asks for.
+
+    The plate's own values untouched, or scene-linear colour times alpha (``_space``): a merge
+    expects linear light in an EXR, and a product of display values is not the product's.
+    """
     if context["content"] == "matte":
         return {}
     plate = given["plate"]
     rgb = plate.rgb()
     if context["content"] == "premultiplied":
-        space, colour = plate.spec.colour_space, context.colour
-        linear = colour.to_linear(rgb, space)
+        colour, space = context.colour, _space(plate.spec, context)
+        linear = colour.to_linear(rgb, plate.spec.colour_space)
         rgb = np.zeros_like(rgb)
         for name in names:
             if given["foregrounds"][name] is not None:
@@ -181,4 +207,9 @@ def _colour(given, context, names, alphas):
                 own = colour.convert(own, colour.scene_linear, space)
                 # not a product alone: where there is no matte, a NaN of the plate is 0 too
                 rgb += np.multiply(own, alpha, out=np.zeros_like(own), where=alpha > 0)
+        if given["overlap"] == "independent" and len(names) > 1:
+            # what several layers cover is there once, as in their union
+            total = np.sum([alphas[name] for name in names], axis=0)
+            union = _union([alphas[name] for name in names], "independent")
+            rgb *= np.divide(union, total, out=np.ones_like(total), where=total > 0)[..., None]
     return {name: rgb[..., i] for i, name in enumerate("RGB")}

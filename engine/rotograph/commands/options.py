@@ -45,6 +45,18 @@ class Size(click.ParamType):
         return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
+class Folder(click.Path):
+    """A folder, there or not. Not the empty name that an unset variable of a script gives."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        if not str(value):
+            self.fail("the folder has no name", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def human_size(count: float) -> str:
     """Bytes for people: ``1.5 GB``."""
     for unit in ("bytes", "KB", "MB", "GB"):
@@ -84,14 +96,14 @@ settings = click.option(
 output = click.option(
     "--output",
     "-o",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="Write below this folder: relative file names of Write nodes count from here instead of "
     "from the graph's folder; of absolute ones only the last part is used.",
 )
 cache = click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="Where results are kept.  [default: $ROTOGRAPH_CACHE, else your cache folder]",
 )
@@ -111,6 +123,12 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (debug, as_json, cache, output, settings, frames, graph_file):
         function = option(function)
     return function
+
+
+def tell_failure(line: str) -> None:
+    """The last line of a command with ``--json`` that failed, when it has more to say than why."""
+    click.get_current_context().meta["rotograph.told"] = True
+    click.echo(line)
 
 
 def load_graph(path: Path, settings: tuple[str, ...]) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from rotograph.commands import options
-from rotograph.errors import RotographError
 
 
 @click.command(
@@ -63,12 +62,16 @@ def plan(
 
             def on_stop() -> str:
                 bar.close()
-                return "rotograph: stopped: what was read is remembered"
+                line = "stopped: what was read is remembered"
+                if as_json:
+                    click.echo(json.dumps({"dirty": {}, "reused": {}, "errors": [line]}))
+                return f"rotograph: {line}"
 
             keys, made = stoppable(work, on_stop)
-    except RotographError as error:
+    except Exception as error:
         if as_json:
-            click.echo(json.dumps({"dirty": {}, "reused": {}, "errors": [str(error)]}))
+            told = {"dirty": {}, "reused": {}, "errors": [str(error)]}
+            options.tell_failure(json.dumps(told))
         raise
     told = to_json(keys, made)
     if as_json:

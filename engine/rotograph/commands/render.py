@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Examples:
   rotograph render shot.json
   rotograph render shot.json --frames 1001-1024 --output /shows/x/mattes
-  rotograph render shot.json --set refine.feather=3 --set matte.hero.band=12
+  rotograph render shot.json --set refine.feather=3 --set matte.hero.outside=20
 
 Nothing that was computed before is computed again, whatever the graph was called. Ctrl-C keeps
 what is finished: the same command goes on from there.
@@ -64,7 +65,7 @@ def render(
         summary = run(graph, environment, bar, frames, output, jobs, memory, as_json)
     except Exception as error:
         if as_json:
-            click.echo(_failed(bar, frames, str(error)))
+            options.tell_failure(_failed(bar, frames, str(error)))
         raise
     report(summary)
     if as_json:
@@ -125,7 +126,10 @@ def report(summary: Any) -> None:
     """Say on standard error what a render did."""
     from rotograph.frames import format_frames
 
+    debug = click.get_current_context().meta.get("rotograph.debug")
     for error in summary.errors:
+        if debug:
+            traceback.print_exception(error)
         click.echo(f"rotograph: {error}", err=True)
     if summary.skipped:
         text = format_frames(summary.skipped)

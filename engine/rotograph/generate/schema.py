@@ -9,8 +9,8 @@ from rotograph.declare import NodeType
 from rotograph.graph import FORMAT
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_LAYER = r"^[^\W\d_][\w\- ]{0,62}$"
-_NODE_NAME = r"^[^./\u0000]+$"
+_LAYER = r"^[^\W\d_]([\w\- ]{0,61}[\w\-])?$"
+_NODE_NAME = r"^[^./\u0000-\u001f]{1,100}$"
 
 _PROMPT: dict[str, Any] = {
     "type": "object",
@@ -39,6 +39,11 @@ _PROMPT: dict[str, Any] = {
             "description": "A picture whose alpha (or only channel) over 0.5 is meant.",
             "type": "string",
             "minLength": 1,
+        },
+        "whole": {
+            "description": "The mask is all that is known there: taken as it is, corrected by the "
+            "other prompts.",
+            "type": "boolean",
         },
         "positive": {
             "description": "Whether the point or mask says inside (else outside).",

@@ -36,6 +36,8 @@ def geodesic(colours: np.ndarray, sources: np.ndarray, tread: float = 0.0) -> np
     start = np.flatnonzero(share > min(0.5, 0.9 * float(share.max())))
     if not sources.any():
         return np.full((height, width), np.inf, np.float32)
+    if small.shape[:2] == (1, 1):  # a plate of a few pixels: no way to go
+        return np.zeros((height, width), np.float32)
     node = np.arange(rows * columns).reshape(rows, columns)
     here, there, change, length = [], [], [], []
     for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from rotograph.colour import harmless
 from rotograph_nodes.models.classic.laplacian import equations
 from rotograph_nodes.models.classic.tiles import Slices, placed, tiles
 from rotograph_nodes.models.classic.unmixing import unmix
@@ -48,7 +49,7 @@ def estimate_alpha(
     if not unknown.any():
         return alpha
     rows, columns = _around(unknown, margin=64)
-    linear, unknown = finite(linear[rows, columns]), unknown[rows, columns]
+    linear, unknown = harmless(linear[rows, columns]), unknown[rows, columns]
     held = alpha[rows, columns]
     evidence = _Evidence(linear, unknown, held.copy(), np.full(held.shape, _FREE, np.float32))
     guess = unmix(linear, held, unknown)
@@ -60,11 +61,6 @@ def estimate_alpha(
     evidence.trust[~unknown] = _STRENGTH
     alpha[rows, columns] = _solve(evidence)
     return alpha
-
-
-def finite(linear: np.ndarray) -> np.ndarray:
-    """The same colours as float32, with NaN black and infinities at the largest half."""
-    return np.nan_to_num(linear.astype(np.float32), nan=0.0, posinf=65504.0, neginf=-65504.0)
 
 
 @dataclass(frozen=True, eq=False)

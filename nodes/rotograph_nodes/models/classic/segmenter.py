@@ -31,6 +31,11 @@ _ROUNDS = (
 )
 _SMOOTHNESS = 5.0
 _COLOUR_LIMIT = 5.0  # one pixel's colour never says more than this
+_ALIKE = 0.03  # a way through colours that is this long is no longer through one thing
+_FADE = 0.12  # how soon the way gets long through the very same colour, of the point's depth
+_PUSH = 4.0
+_SAID = 2.0
+_SPREAD = 2.0  # how far a correction reaches, of the depth of its point on the wrong side
 _POINT = 0.008  # radius of a point, of the picture's diagonal
 _REACH = 0.10  # how far a point corrects a mask, of the picture's diagonal
 _SPECK = 0.04  # threads and specks thinner than this share of the object's size go
@@ -115,7 +120,12 @@ def _sort(
             logits += np.clip(mask, 0.0, 1.0) - on  # a soft mask keeps its order at the edge
             whole = logits if whole is None else np.maximum(whole, logits)
     for mask in prompts.erasures:
-        outside |= mask > 0.5
+        on = mask > 0.5
+        if whole is None or _is_stroke(on, scene):
+            outside |= on
+        else:
+            # drawn to take away what it covers, and no more
+            whole = np.minimum(whole, np.clip(-signed_distance(on), -CERTAIN, CERTAIN))
     return inside & ~outside, outside, whole
 
 
@@ -126,9 +136,13 @@ def _is_scribble(on: np.ndarray, prompts: GridPrompts, scene: _Scene) -> bool:
         boxed = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in prompts.boxes)
         if area < 0.25 * boxed:
             return True
-    thickest = float(cv2.distanceTransform(on.astype(np.uint8), cv2.DIST_L2, 5).max())
-    stroke = area > 20.0 * np.pi * thickest**2
-    return stroke and thickest < 0.015 * scene.diagonal
+    return _is_stroke(on, scene)
+
+
+def _is_stroke(on: np.ndarray, scene: _Scene) -> bool:
+    """Whether a mask is a line drawn with a brush rather than an area."""
+    thickest = float(_depth(on).max())
+    return float(on.sum()) > 20.0 * np.pi * thickest**2 and thickest < 0.015 * scene.diagonal
 
 
 def _in_box(
@@ -278,16 +292,38 @@ def tidy(mask: np.ndarray, thickness: float) -> np.ndarray:
 def _correct(
     scene: _Scene, whole: np.ndarray, inside: np.ndarray, outside: np.ndarray
 ) -> np.ndarray:
-    """The given logits, changed only where points or scribbles reach."""
-    if not (inside.any() or outside.any()):
+    """The given logits, changed only around the points and scribbles that contradict them.
+
+    Whoever corrects points at the middle of what is wrong: the deeper a point lies on the wrong
+    side of the boundary, the larger the error may be. Near the boundary it moves that a little.
+    """
+    mask = whole > 0
+    wrong = (inside & ~mask) | (outside & mask)
+    if not wrong.any():
         return whole
-    pull = _pull(scene, inside, outside)
-    fixed = np.where(inside, 1, np.where(outside, -1, 0)).astype(np.int8)
-    scores = np.clip(whole, -2.0, 2.0) + 1.5 * pull
-    mask = cut(scene.edges, scores, 1.5, fixed)
-    changed = (mask != (whole > 0)) & (np.abs(pull) > 0.3)
-    if not changed.any():
-        return whole
-    new = np.where(changed, mask, whole > 0)
-    near = cv2.dilate(changed.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
-    return np.where(near, grade(new, scene.picture), whole).astype(np.float32)
+    depth = np.where(mask, _depth(mask), _depth(~mask))
+    scores = np.clip(whole, -2.0, 2.0)
+    near = wrong.copy()
+    count, parts = cv2.connectedComponents(wrong.astype(np.uint8))
+    for part in range(1, count):
+        seeds = parts == part
+        reach = float(depth[seeds].max())
+        near |= _depth(~seeds) <= _SPREAD * reach + 1.0
+        way = geodesic(scene.colours, seeds, tread=_ALIKE / (_FADE * reach + 1.0))
+        push = -_PUSH if mask[seeds].any() else _PUSH
+        scores = scores + np.float32(push) * np.exp(-((way / _ALIKE) ** 2), dtype=np.float32)
+    fixed = np.where(near, 0, np.where(mask, 1, -1)).astype(np.int8)
+    fixed = np.where(inside, 1, np.where(outside, -1, fixed)).astype(np.int8)
+    new = np.where(near, cut(scene.edges, scores, 1.5, fixed), mask)
+    changed = (new != mask).astype(np.uint8)
+    touched = cv2.dilate(changed, np.ones((9, 9), np.uint8)).astype(bool)
+    out = np.where(touched, grade(new, scene.picture), whole)
+    # what was pointed at is so, however thin it is
+    out[inside] = np.maximum(out[inside], _SAID)
+    out[outside] = np.minimum(out[outside], -_SAID)
+    return out.astype(np.float32)
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """``(h, w)`` float32: how far each pixel of a mask is from the nearest outside it."""
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
