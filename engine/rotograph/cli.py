@@ -24,11 +24,15 @@ _BUILT_IN = {
     "cache": "rotograph.commands.cache:cache",
     "doctor": "rotograph.commands.doctor:doctor",
     "schema": "rotograph.commands.schema:schema",
+    "serve": "rotograph.commands.serve:serve",
+    "status": "rotograph.commands.status:status",
+    "stop": "rotograph.commands.stop:stop",
 }
 _SECTIONS = {
     "Make mattes": ("demo", "render", "plan"),
     "Correct and approve": ("correct", "lock", "unlock"),
     "Judge and look up": ("compare", "nodes", "schema"),
+    "Share an engine": ("serve", "status", "stop"),
     "Keep house": ("cache", "doctor"),
 }
 
