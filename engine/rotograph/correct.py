@@ -19,7 +19,7 @@ import numpy as np
 from rotograph import exr, media
 from rotograph.environment import Environment
 from rotograph.errors import GraphError, PromptError, WriteError, did_you_mean
-from rotograph.execute import Execution, Limits
+from rotograph.execution import Execution, Limits
 from rotograph.frozen import write_frozen
 from rotograph.graph import Graph, Node
 from rotograph.image import Image, ImageSpec

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from rotograph.declare import Leaf
 from rotograph.environment import Environment
 from rotograph.errors import RotographError
-from rotograph.execute import Execution, Limits, execute
+from rotograph.execute import execute
+from rotograph.execution import Execution, Limits
 from rotograph.graph import Graph
 from rotograph.needs import Keys, NotYet
 from rotograph.plan import Plan, check_outputs, plan

@@ -26,7 +26,7 @@ from rotograph.errors import (
     ModelError,
     RotographError,
 )
-from rotograph.execute import Execution, Limits
+from rotograph.execution import Execution, Limits
 from rotograph.graph import Graph, installed_nodes
 from rotograph.image import Box, Image
 from rotograph.mask import MaskLogits

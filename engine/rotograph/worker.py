@@ -25,7 +25,7 @@ from rotograph import inner, wire
 from rotograph.declare import NodeType
 from rotograph.environment import pixel_digest
 from rotograph.errors import Cancelled, MediaError, RotographError
-from rotograph.execute import Limits
+from rotograph.execution import Limits
 from rotograph.image import Image
 from rotograph.listing import entries
 from rotograph.scheduler import Turns

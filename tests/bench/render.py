@@ -20,7 +20,7 @@ import numpy as np
 
 from rotograph import Graph, exr
 from rotograph.environment import Environment
-from rotograph.execute import Limits
+from rotograph.execution import Limits
 from rotograph.image import Box, Image, ImageSpec
 from rotograph.render import render
 from rotograph.store import Store

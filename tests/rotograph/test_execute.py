@@ -12,7 +12,8 @@ import pytest
 from rotograph import Graph
 from rotograph.environment import Environment
 from rotograph.errors import Cancelled
-from rotograph.execute import Execution, Kept, Limits
+from rotograph.execution import Execution, Limits
+from rotograph.kept import Kept
 from rotograph.render import Silent, render
 from rotograph.store import Store
 

@@ -8,7 +8,7 @@ from rotograph import Graph, exr
 from rotograph.declare import Result
 from rotograph.environment import Environment
 from rotograph.errors import DamagedFile, GraphError, MissingFrame, WriteError
-from rotograph.execute import Execution, Limits
+from rotograph.execution import Execution, Limits
 from rotograph.frozen import write_frozen
 from rotograph.needs import Keys
 from rotograph.plan import check_outputs, plan

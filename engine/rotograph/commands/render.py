@@ -91,7 +91,7 @@ def run(
     """
     from rotograph import render as engine
     from rotograph.commands.running import stoppable
-    from rotograph.execute import Limits
+    from rotograph.execution import Limits
 
     limits = Limits()
     if memory is not None:
