@@ -246,6 +246,8 @@ class Desk:
     def _schedule(self) -> None:
         while self._link.ready and (job := self._jobs.next()) is not None:
             job.running = True
+            if job.alone:  # an earlier suspect may have cleared itself, and all are at it again
+                self._link.send(inner.Pace(careful=True))
             self._link.send(
                 inner.Begin(job.number, job.client, inner.raw(job.body), tuple(job.condemned))
             )
@@ -269,7 +271,7 @@ class Desk:
         if not self.clients.there(job.client):  # it left while its pixels were being put ready
             self._link.send(inner.Returned(job.client, -1))
         if job.alone:
-            self._link.send(inner.Calm())
+            self._link.send(inner.Pace(careful=False))
         self._schedule()
 
     # -- the worker --------------------------------------------------------------------------
@@ -283,7 +285,7 @@ class Desk:
                 if any(job.alone for job in self._jobs):
                     _log.info("one result at a time, until the worker's crash is explained")
                 else:
-                    self._link.send(inner.Calm())
+                    self._link.send(inner.Pace(careful=False))
                 self._schedule()
             case inner.House():
                 self._house = message
@@ -308,7 +310,7 @@ class Desk:
                 self._jobs.moved(job, now)
             case inner.At():
                 if self._jobs.at(job, message.key, message.began):
-                    self._link.send(inner.Calm())
+                    self._link.send(inner.Pace(careful=False))
                     self._schedule()
             case inner.Want():
                 self._want(job, message.digest)

@@ -35,8 +35,10 @@ class Halt(Message, tag="halt"):
     job: int
 
 
-class Calm(Message, tag="calm"):
-    """Compute as many results at a time as the device takes."""
+class Pace(Message, tag="pace"):
+    """Compute one result at a time, to find what crashes, or as many as the device takes."""
+
+    careful: bool
 
 
 class Mapped(Message, tag="mapped"):
@@ -166,7 +168,7 @@ class House(Message, tag="house"):
     stores: dict[str, int]
 
 
-ToWorker = Begin | Halt | Calm | Mapped | Lent | NameIt | Unmapped | Returned
+ToWorker = Begin | Halt | Pace | Mapped | Lent | NameIt | Unmapped | Returned
 FromWorker = Ready | At | Moved | Want | Taken | Spoilt | Named | Made | Ended | Settled | House
 
 to_worker = msgspec.json.Decoder(ToWorker).decode

@@ -51,9 +51,13 @@ NEED = 30.0
 
 @dataclass
 class Shop:
-    """What all requests share: nodes, models, stores, turns, and one lock for each result."""
+    """What all requests share: nodes, models, stores, turns, and one lock for each result.
+
+    careful: effects take turns too, so that a crash can only come from one result.
+    """
 
     turns: Turns
+    careful: bool = True
     nodes: dict[str, NodeType] = field(default_factory=installed_nodes)
     models: Models = field(default_factory=Models)
     colours: dict[str, tuple[float, Colour]] = field(default_factory=dict)
@@ -118,7 +122,8 @@ class SharedExecution(Execution):
 
     def run(self, entry: Entry) -> None:
         with self._busy():
-            if entry.stage.effect or getattr(self._here, "inside", False):
+            free = entry.stage.effect and not self._shop.careful
+            if free or getattr(self._here, "inside", False):
                 self._run(entry)
                 return
             # a turn comes before any lock: whoever holds a lock never waits for a turn

@@ -153,8 +153,9 @@ class Worker:
             case inner.Halt():
                 if message.job in self._jobs:
                     self._jobs[message.job].stop.set()
-            case inner.Calm():
-                self._shop.turns.limit(Limits().jobs)
+            case inner.Pace():
+                self._shop.careful = message.careful
+                self._shop.turns.limit(1 if message.careful else Limits().jobs)
             case inner.Mapped():
                 self._lent.add(message.number, self._came.pop(0), message.bytes)
             case inner.Unmapped():

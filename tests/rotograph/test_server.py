@@ -453,6 +453,23 @@ def test_a_crash_in_a_node_costs_its_frame_only(engine, tmp_path):
         assert engine.render(client, tmp_path / "c", document(3))["written"] == 3
 
 
+def test_two_requests_that_crash_each_lose_one_frame(engine, tmp_path):
+    told: dict[str, Any] = {}
+
+    def render(name: str, crash: str, scale: float) -> None:
+        shot = document(8, seconds=0.05, crash=crash, scale=scale)
+        told[name] = _render(engine, tmp_path / name, shot)
+
+    asked = [("a", "4", 1.0), ("b", "6", 2.0)]
+    threads = [threading.Thread(target=render, args=each) for each in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {n: [e["frame"] for e in t["errors"]] for n, t in told.items()} == {"a": [4], "b": [6]}
+    assert told["a"]["written"] == told["b"]["written"] == 7
+
+
 def test_a_killed_engine_is_noticed_at_once_and_the_work_repeated(home, make_shot):
     shot = make_shot(3)
     killed: list[float] = []
