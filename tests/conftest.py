@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,26 @@ def disc_graph(frames: tuple[int, ...]) -> dict[str, Any]:
             },
         },
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_engine_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither meet an engine that runs on this machine nor leave one.
+
+    Commands compute in their own process unless a test asks for an engine, and then its socket
+    lies in a folder of the test run.
+    """
+    from rotograph_host.client import Client, NoEngine
+
+    folder = tmp_path_factory.mktemp("run")
+    folder.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        patch.setenv("ROTOGRAPH_NO_ENGINE", "1")
+        patch.delenv("ROTOGRAPH_SOCKET", raising=False)
+        yield
+        with contextlib.suppress(NoEngine):
+            Client("tests", start=False).stop()
 
 
 @pytest.fixture(scope="session")

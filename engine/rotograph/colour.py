@@ -20,6 +20,7 @@ from rotograph.attribute import Attribute
 from rotograph.errors import ColourError, did_you_mean
 
 BUILT_IN = "ocio://default"
+_BETWEEN = "ACES2065-1"
 HALF_MAX = 65504.0
 _FAILURES = (ocio.Exception, ocio.ExceptionMissingFile)
 
@@ -166,9 +167,19 @@ class Colour:
     def to_model(self, rgb: np.ndarray, source: str, space: str = "ACEScct") -> np.ndarray:
         """What a model sees: ``harmless`` pixels in its input space.
 
-        ``(H, W, 3)`` float32; in ACEScct roughly 0 to 1.1, never outside -0.5 to 1.5.
+        ``(H, W, 3)`` float32; in ACEScct roughly 0 to 1.1, never outside -0.5 to 1.5. A config
+        that knows no such space, for a studio has names of its own, is left through its
+        ``aces_interchange`` role (or what OCIO recognises), and the built-in config goes on from
+        there. Raises ColourError when there is no way.
         """
-        return np.clip(harmless(self.convert(harmless(rgb), source, space)), -0.5, 1.5)
+        seen = harmless(rgb)
+        if self.config.getColorSpace(space) is None:
+            if seen.size:
+                _apply(_leaving(self, self.space(source)), seen)
+            seen = _built_in().convert(seen, _BETWEEN, space)
+        else:
+            seen = self.convert(seen, source, space)
+        return np.clip(harmless(seen), -0.5, 1.5)
 
     def to_display(
         self, rgb: np.ndarray, source: str, *, display: str | None = None, view: str | None = None
@@ -178,6 +189,19 @@ class Colour:
         By default for the config's sRGB display (its default display if it has none), through
         that display's default view. Slow (an ACES view takes 0.4 s a megapixel): scale down first.
         """
+        out = self.to_view(rgb, source, *self.viewed(display, view))
+        return (np.clip(out, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+    def to_view(self, rgb: np.ndarray, source: str, display: str, view: str) -> np.ndarray:
+        """Display values, ``(H, W, 3)`` float32, 0 to 1 for black to white, unclamped."""
+        out = harmless(rgb)
+        if out.size:
+            _apply(_viewing(self, self.space(source), display, view), out)
+        return harmless(out)
+
+    def viewed(self, display: str | None = None, view: str | None = None) -> tuple[str, str]:
+        """(display, view) of pictures to look at: the config's sRGB display, else its default one,
+        and that display's default view. Raises ColourError when those named are not there."""
         displays = list(self.config.getDisplays())
         if display is None:
             srgb = (name for name in displays if name.lower().startswith("srgb"))
@@ -188,16 +212,14 @@ class Colour:
         view = view or self.config.getDefaultView(display)
         if view not in views:
             raise ColourError(f"no view '{view}'", hint=did_you_mean(view, views))
-        out = harmless(rgb)
-        if out.size:
-            _apply(_viewing(self, self.space(source), display, view), out)
-        return (np.clip(harmless(out), 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+        return display, view
 
 
-def load(source: str | None = None) -> Colour:
+def load(source: str | None = None, variables: Mapping[str, str] | None = None) -> Colour:
     """The config at ``source`` (a path or ``ocio://`` name), else of ``$OCIO``, else the built-in
     ACES CG config.
 
+    variables: the values of the config's context variables; by default this process's environment.
     Raises ColourError when it cannot be read.
     """
     source = source or os.environ.get("OCIO") or BUILT_IN
@@ -205,6 +227,8 @@ def load(source: str | None = None) -> Colour:
     ocio.ClearAllCaches()
     try:
         config = ocio.Config.CreateFromFile(source)
+        if variables is not None:
+            _set_variables(config, variables)
         config.validate()
         return Colour(source, _digest(config, source), config)
     except _FAILURES as error:
@@ -235,6 +259,25 @@ def _conversion(colour: Colour, source: str, target: str) -> ocio.CPUProcessor:
 
 
 @functools.lru_cache(maxsize=16)
+def _leaving(colour: Colour, source: str) -> ocio.CPUProcessor:
+    """From a space of a config to one that the built-in config knows as well."""
+    try:
+        way = ocio.Config.GetProcessorToBuiltinColorSpace(colour.config, source, _BETWEEN)
+        return way.getDefaultCPUProcessor()
+    except _FAILURES as error:
+        raise ColourError(
+            f"the OCIO config does not know the space that the model sees in, nor how '{source}' "
+            f"relates to ACES: {str(error)[:200]}",
+            hint="set the role aces_interchange in the config",
+        ) from error
+
+
+@functools.cache
+def _built_in() -> Colour:
+    return load(BUILT_IN)
+
+
+@functools.lru_cache(maxsize=16)
 def _viewing(colour: Colour, source: str, display: str, view: str) -> ocio.CPUProcessor:
     transform = ocio.DisplayViewTransform(src=source, display=display, view=view)
     try:
@@ -251,6 +294,16 @@ def _apply(processor: ocio.CPUProcessor, rgb: np.ndarray) -> None:
     if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"colour is (H, W, 3), not {rgb.shape}")
     processor.applyRGB(rgb)
+
+
+def _set_variables(config: ocio.Config, variables: Mapping[str, str]) -> None:
+    """Put these in the place of what OCIO took from this process's environment."""
+    context = config.getCurrentContext()
+    context.clearStringVars()
+    declared = {n: config.getEnvironmentVarDefault(n) for n in config.getEnvironmentVarNames()}
+    for name, value in {**declared, **variables}.items():
+        if not declared or name in declared:  # a config that declares any takes no others
+            context.setStringVar(name, value)
 
 
 def _digest(config: ocio.Config, source: str) -> str:

@@ -114,6 +114,8 @@ class Stage:
     goes by in keys, so that its results are shared; else the node's own.
     memory: bytes that its compute takes for each pixel of the plate, so that heavy frames do not
     run side by side beyond the machine's memory.
+    smaller: the ways in which it can be computed when the memory runs out all the same, of
+    ``smaller.MODES``; its context's ``numeric`` then says which. Its models' cards name theirs.
     """
 
     compute: Callable[..., Any]
@@ -128,6 +130,7 @@ class Stage:
     operator: str = ""
     version: int = 0
     memory: int = 0
+    smaller: tuple[str, ...] = ()
     needs_function: Callable[..., Needs] | None = field(default=None, repr=False)
 
     def needs(self, function: Callable[..., Needs]) -> Stage:

@@ -1,6 +1,6 @@
 """Where requests are taken: what each message does, and what the worker's answers do.
 
-It puts clients, queue, lent frames and worker together, and holds no pixel.
+It puts clients, queue, frames and worker together, and holds no pixel.
 """
 
 from __future__ import annotations
@@ -13,33 +13,44 @@ from typing import Any
 
 from rotograph import __version__, inner, jobs, wire
 from rotograph.clients import Client, Clients
+from rotograph.installed import Installed
+from rotograph.intake import Intake
 from rotograph.jobs import Job, Jobs
-from rotograph.lent import Held, Lending, Lendings
 from rotograph.link import Link
 from rotograph_host.framing import WireError
 
 STARTS = 3
 """How often a worker may die before it is ready until the waiting requests are given up."""
+LEFT = 60.0
+"""Seconds that a result may go on being computed for nobody while somebody else waits."""
 _log = logging.getLogger("rotograph.server")
 
 
 class Desk:
     """The engine's work in hand.
 
-    clients: set before the first message. stop: called when somebody ends the engine.
+    clients: set before the first message. stop: called when somebody ends the engine. budget: bytes
+    of frames to keep. patience: seconds that one result may take until it is given up, or None.
+    installed: asked before work is begun whether the worker is still of today.
     """
 
     clients: Clients
 
-    def __init__(self, instance: str, link: Link, stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        instance: str,
+        link: Link,
+        stop: Callable[[], None],
+        budget: int,
+        patience: float | None,
+        installed: Installed | None,
+    ) -> None:
         self._instance, self._link, self._stop = instance, link, stop
+        self._patience = patience
         self._jobs = Jobs()
-        self._lent = Lendings(self._give_back, self._segment_closed)
-        self._naming: dict[int, tuple[int, int, Held]] = {}
-        self._tickets = 0
-        self._mapped: set[int] = set()
-        self._device = ""
-        self._house = inner.House([], 0, {})
+        self._intake = Intake(link, self._jobs, lambda *told: self.clients.tell(*told), budget)
+        self._installed = installed
+        self._house = inner.House({}, 0, {}, "")
         self._began = time.monotonic()
 
     @property
@@ -48,13 +59,18 @@ class Desk:
         return not len(self._jobs) and not any(True for _ in self.clients)
 
     def tick(self) -> None:
-        """Tell everybody how their requests go."""
+        """Tell everybody how their requests go, and see that nothing goes on for ever."""
         for job in self._jobs:
             if not job.ended:
                 stage, done, total, written, at = job.progress
                 for number, id in job.listeners:
                     told = wire.Progress(id, stage, done, total, written, at)
                     self.clients.tell(number, told, may_wait=True)
+        hanging = self._jobs.hanging(self._patience, LEFT)
+        if hanging:
+            _log.warning("a result takes too long; ending the worker")
+            self._link.bury()
+            self._begin_again(self._jobs.hung(hanging, self._patience))
 
     def close(self) -> None:
         """Tell everybody who waits that the engine ends."""
@@ -74,17 +90,15 @@ class Desk:
                 _log.info("stopped by %s", client.name)
                 self._stop()
             case wire.Offer():
-                lacking = [d for d in message.digests if self._lent.find(d) is None]
+                lacking = self._intake.lacking(message.digests)
                 self.clients.tell(number, wire.Need(message.id, lacking))
             case wire.Segment():
-                self._lent.register(
-                    number, message.segment, client.peer.descriptor(), message.bytes
-                )
+                self._intake.register(client, message)
             case wire.Pixels():
-                self._take_frame(client, message)
+                self._intake.take(client, message)
             case wire.Reclaim():
                 for name in message.segments:
-                    self._lent.reclaim(number, name)
+                    self._intake.lent.reclaim(number, name)
             case wire.Release():
                 self._link.send(inner.Returned(number, message.segment))
             case wire.Cancel():
@@ -98,107 +112,38 @@ class Desk:
         """A client is gone: nothing is done for it any more."""
         for job in self._jobs:
             self._leave(job, lambda listener: listener[0] == number)
-        for ticket in [t for t, (owner, _, _) in self._naming.items() if owner == number]:
-            self._naming[ticket] = (0, 0, self._naming[ticket][2])
-        self._lent.leave(number)
+        self._intake.left(number)
         self._link.send(inner.Returned(number, -1))
 
     def status(self) -> dict[str, Any]:
         """What ``status`` answers; bytes as text, for they may be large."""
+        lent = self._intake.lent
         return {
             "version": __version__,
             "protocol": wire.PROTOCOL,
             "instance": self._instance,
             "pid": os.getpid(),
             "uptime": round(time.monotonic() - self._began, 3),
-            "device": self._device,
+            "device": self._house.device,
             "worker": {
                 "pid": self._link.pid,
                 "ready": self._link.ready,
                 "restarts": max(0, self._link.restarts),
                 "memory": str(self._house.memory),
             },
-            "models": self._house.models,
+            "models": [
+                {"model": model, "bytes": str(size)} for model, size in self._house.models.items()
+            ],
             "clients": [{"client": c.name, "pid": c.pid} for c in self.clients],
             "queue": jobs.summary(self._jobs),
             "frames_per_second": self._jobs.frames_per_second(),
             "stores": {folder: str(size) for folder, size in self._house.stores.items()},
             "frames": {
-                "held": len(self._lent),
-                "bytes": str(self._lent.bytes),
-                "segments": self._lent.segments,
+                "held": len(lent),
+                "bytes": str(lent.bytes),
+                "segments": lent.segments,
             },
         }
-
-    # -- frames ------------------------------------------------------------------------------
-
-    def _take_frame(self, client: Client, message: wire.Pixels) -> None:
-        number = client.peer.number
-        held = self._lent.borrow(number, message)
-        if message.digest:
-            self._lent.keep(message.digest, held)
-            self.clients.tell(number, wire.Result(message.id, {"digest": message.digest}))
-            self._answer_wants(message.digest)
-            return
-        self._tickets += 1
-        self._naming[self._tickets] = (number, message.id, held)
-        held.lending.users.add(("naming", self._tickets))
-        self._map(held.lending)
-        self._link.send(
-            inner.NameIt(self._tickets, held.lending.number, held.offset, held.picture, held.format)
-        )
-
-    def _named(self, message: inner.Named) -> None:
-        number, id, held = self._naming.pop(message.ticket, (0, 0, None))
-        if held is None:
-            return
-        if number:
-            self._lent.keep(message.digest, held)
-            self.clients.tell(
-                number, wire.Result(id, {"digest": message.digest, "seconds": message.seconds})
-            )
-        self._lent.unuse("naming", message.ticket)
-        self._answer_wants(message.digest)
-
-    def _want(self, job: Job, digest: str) -> None:
-        held = self._lent.find(digest)
-        if held is not None:
-            self._lend(job, digest)
-        elif digest not in job.wants:
-            job.wants.add(digest)
-            for number, id in job.listeners:
-                self.clients.tell(number, wire.Need(id, [digest]))
-
-    def _answer_wants(self, digest: str) -> None:
-        for job in self._jobs:
-            if digest in job.wants:
-                job.wants.discard(digest)
-                self._lend(job, digest)
-
-    def _lend(self, job: Job, digest: str) -> None:
-        held = self._lent.find(digest)
-        if held is None:
-            return
-        held.lending.users.add((job.number, digest))
-        self._map(held.lending)
-        self._link.send(
-            inner.Lent(
-                job.number, digest, held.lending.number, held.offset, held.picture, held.format
-            )
-        )
-
-    def _map(self, lending: Lending) -> None:
-        if lending.number not in self._mapped:
-            self._mapped.add(lending.number)
-            self._link.send(inner.Mapped(lending.number, lending.bytes), lending.descriptor)
-
-    def _give_back(self, lending: Lending) -> None:
-        self.clients.tell(lending.client, wire.Release(lending.name))
-
-    def _segment_closed(self, lending: Lending) -> None:
-        if lending.number in self._mapped:
-            self._mapped.discard(lending.number)
-            self._link.send(inner.Unmapped(lending.number))
 
     # -- jobs --------------------------------------------------------------------------------
 
@@ -220,7 +165,15 @@ class Desk:
             self._give_up(older, number, id, "a newer request for the same view came")
         for digest in job.wants:
             self.clients.tell(number, wire.Need(request.id, [digest]))
+        if self._installed is not None and not any(job.running for job in self._jobs):
+            self._keep_up()
         self._schedule()
+
+    def _keep_up(self) -> None:
+        if self._installed.changed():
+            _log.info("what is installed has changed; starting another worker")
+            self._link.bury()
+            self._begin_again([], wanted=True)
 
     def _cancel(self, number: int, id: int) -> None:
         job = self._jobs.of(number, id)
@@ -248,9 +201,7 @@ class Desk:
             job.running = True
             if job.alone:  # an earlier suspect may have cleared itself, and all are at it again
                 self._link.send(inner.Pace(careful=True))
-            self._link.send(
-                inner.Begin(job.number, job.client, inner.raw(job.body), tuple(job.condemned))
-            )
+            self._link.send(inner.Begin(job.number, job.client, inner.raw(job.body), job.condemned))
 
     def _ended(self, job: Job, message: inner.Ended) -> None:
         job.ended = True
@@ -267,7 +218,7 @@ class Desk:
 
     def _settled(self, job: Job) -> None:
         self._jobs.remove(job)
-        self._lent.unuse(job.number)
+        self._intake.lent.unuse(job.number)
         if not self.clients.there(job.client):  # it left while its pixels were being put ready
             self._link.send(inner.Returned(job.client, -1))
         if job.alone:
@@ -281,7 +232,6 @@ class Desk:
         match message:
             case inner.Ready():
                 self._link.ready, self._link.starts = True, 0
-                self._device = message.device
                 if any(job.alone for job in self._jobs):
                     _log.info("one result at a time, until the worker's crash is explained")
                 else:
@@ -290,9 +240,9 @@ class Desk:
             case inner.House():
                 self._house = message
             case inner.Named():
-                self._named(message)
+                self._intake.named(message)
             case inner.Spoilt():
-                self._lent.forget(message.digest)
+                self._intake.lent.forget(message.digest)
             case inner.Made():
                 descriptor = self._link.peer.descriptor()
                 made = wire.Segment(message.segment, message.bytes)
@@ -313,9 +263,9 @@ class Desk:
                     self._link.send(inner.Pace(careful=False))
                     self._schedule()
             case inner.Want():
-                self._want(job, message.digest)
+                self._intake.want(job, message.digest)
             case inner.Taken():
-                self._lent.unuse(job.number, message.digest)
+                self._intake.lent.unuse(job.number, message.digest)
             case inner.Ended():
                 self._ended(job, message)
             case inner.Settled():
@@ -325,23 +275,20 @@ class Desk:
         """Begin again with another worker, but for what made it die."""
         status = self._link.bury()
         _log.warning("the worker ended with status %d; starting another", status)
-        running = [job.number for job in self._jobs if job.running]
-        for job, stage in self._jobs.crashed():
+        self._begin_again(self._jobs.crashed())
+
+    def _begin_again(self, lost: list[tuple[Job, str]], wanted: bool = False) -> None:
+        """Start another worker. lost: jobs that cannot go on, with what they were at."""
+        self._intake.worker_died()
+        for job, stage in lost:
             self._fail(job, f"the engine's worker crashed {'while ' + stage if stage else ''}")
-        for number in running:
-            self._lent.unuse(number)
-        for ticket, (number, id, _) in list(self._naming.items()):
-            self.clients.tell(number, wire.Error("ComputeError", "the engine's worker crashed", id))
-            del self._naming[ticket]
-            self._lent.unuse("naming", ticket)
         for job in self._jobs:
             job.wants.clear()
         if self._link.starts >= STARTS:
             for job in self._jobs:
                 self._fail(job, "the engine's worker does not start; see the engine's log")
             self._link.starts = 0
-        self._mapped.clear()
-        self._link.start()
+        self._link.start(wanted)
 
     def _fail(self, job: Job, why: str) -> None:
         error = wire.Error("ComputeError", why, hint="see the engine's log")

@@ -141,9 +141,14 @@ def _operators() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
+    from rotograph.card import installed_cards
     from rotograph.errors import ModelError
-    from rotograph.models import installed_cards
+    from rotograph.weights import find, folders
 
+    where = folders()
+    yield Finding("models", "folder", str(where.own))
+    if where.mirror is not None:
+        yield Finding("models", "studio's folder", str(where.mirror))
     try:
         cards = installed_cards()
     except ModelError as error:
@@ -154,6 +159,7 @@ def _models() -> Iterator[Finding]:
     for card in cards:
         able = [role for role, adapter in card.adapters.items() if adapter]
         lost = sorted({m for m in map(_missing, filter(None, card.adapters.values())) if m})
+        lost += [name for name in card.missing if name not in lost]
         if not able:
             why = f"known, but cannot run in this version ({', '.join(card.adapters)})"
             yield Finding("models", card.name, why, "note", "use classic")
@@ -162,7 +168,9 @@ def _models() -> Iterator[Finding]:
             yield Finding("models", card.name, f"needs {', '.join(lost)}", "note", hint)
         else:
             licence = f"{card.licence}{'' if card.commercial else ', not for commercial work'}"
-            weights = "" if card.weights else ", no weights to download"
+            weights = ", its weights are here" if card.files else ", no weights to download"
+            if find(card, where) is None and card.files:
+                weights = ", not downloaded"
             yield Finding("models", card.name, f"{', '.join(able)} ({licence}{weights})")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import xxhash
 
@@ -32,7 +33,8 @@ from rotograph.store import Store
 KEY_ATTRIBUTE = "rotograph/key"
 """The string attribute of a written EXR that says which result it holds."""
 
-_ROWS = 64
+_ROWS = 8
+"""Rows hashed at a time: what fits into the processor's second cache at 4096 pixels."""
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,38 @@ def pixel_digest(image: Image) -> bytes:
         [names.index("A")] if "A" in names else [],
         [i for i, c in enumerate(names) if c not in ("R", "G", "B", "A")],
     )
-    hashes = []
-    for group in groups:
-        running = xxhash.xxh3_128()
-        for row in range(0, image.pixels.shape[0] if group else 0, _ROWS):
-            rows = image.pixels[row : row + _ROWS]
-            if len(group) != len(names):
-                rows = rows[..., group]
-            rows = np.ascontiguousarray(rows, dtype=np.float32)
-            holes = np.isnan(rows)
-            if holes.any():
-                rows = np.where(holes, np.float32(1.0), rows)
-            running.update(rows)
-        hashes.append(running.digest())
+    hashes = [xxhash.xxh3_128() for _ in groups]
+    height, width, count = image.pixels.shape
+    # written again and again, for fresh memory costs more than the hashing
+    whole = np.empty((_ROWS, width, count), np.float32)
+    parts = [np.empty((_ROWS, width, len(group)), np.float32) for group in groups]
+    for row in range(0, height if width else 0, _ROWS):
+        rows = image.pixels[row : row + _ROWS]
+        if rows.dtype != np.float32:
+            np.copyto(whole[: len(rows)], rows)
+            rows = whole[: len(rows)]
+        for group, part, running in zip(groups, parts, hashes, strict=True):
+            if group:
+                running.update(_apart(rows, group, part[: len(rows)]))
     geometry = (spec.display.to_list(), spec.data.to_list(), spec.pixel_aspect, names)
-    return digest((geometry, hashes))
+    return digest((geometry, [running.digest() for running in hashes]))
+
+
+def _apart(rows: np.ndarray, channels: list[int], out: np.ndarray) -> np.ndarray:
+    """Copy these channels of ``(H, W, C)`` float32 rows into ``out``, every NaN as 1.0.
+
+    OpenCV takes channels apart several times faster than indexing does.
+    """
+    if len(channels) == rows.shape[2]:
+        np.copyto(out, rows)
+    elif channels == [0, 1, 2] and rows.shape[2] == 4:
+        cv2.cvtColor(rows, cv2.COLOR_BGRA2BGR, dst=out)
+    elif len(channels) == 1:
+        cv2.extractChannel(rows, channels[0], dst=out[..., 0])
+    else:
+        np.copyto(out, rows[..., channels])
+    cv2.patchNaNs(out.reshape(len(rows), -1), 1.0)
+    return out
 
 
 def attribute_digest(spec: ImageSpec) -> bytes:

@@ -11,6 +11,7 @@
     ├── ModelError            a model that is unknown, not installed or not allowed
     ├── StoreError            the store's folder cannot be used at all
     ├── ComputeError          a node failed on one frame
+    │   └── OutOfMemory       there was no memory for it, in no way that its model can be run
     └── Cancelled             the user stopped the run
 
 Errors of other libraries are turned into these where they first enter our code.
@@ -116,6 +117,10 @@ class StoreError(RotographError):
 
 class ComputeError(RotographError):
     """A node failed on one frame."""
+
+
+class OutOfMemory(ComputeError):
+    """The device's memory, or the machine's, is too small for one result."""
 
 
 class Cancelled(RotographError):

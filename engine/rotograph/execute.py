@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from rotograph.declare import Result
-from rotograph.errors import Cancelled, RotographError, WriteError
+from rotograph.errors import Cancelled, ModelError, RotographError, WriteError
 from rotograph.execution import Execution, Outcome
 from rotograph.heap import give_back_freed
 from rotograph.needs import Entry, Keys
@@ -95,7 +95,8 @@ def execute(
     stop: set it to end the run; frames being computed are given up, files being written finished.
 
     An entry that fails costs what hangs on it, and its cause is told once; the rest goes on, except
-    after a file could not be written: then nothing more is begun. Raises Cancelled when stopped.
+    after a file could not be written or a model not be used: then nothing more is begun. Raises
+    Cancelled when stopped.
     """
     schedule = _Schedule(plan.dirty)
     execution.stop = stop
@@ -157,7 +158,7 @@ def execute(
                     finished += 1
                     done_with.add(i)
                     for key in schedule.done(i):
-                        execution.kept.unpin(key)
+                        execution.unpin(key)
                     if entry.stage.effect:
                         unwritten[entry.result.frame] -= 1
                         frames += unwritten[entry.result.frame] == 0
@@ -168,9 +169,10 @@ def execute(
                             noted = time.monotonic()
                     at_work = entry.result.node
                     report(at_work, frames, finished, total)
-                elif isinstance(error, WriteError):
+                elif isinstance(error, WriteError | ModelError):
+                    if not (halted and isinstance(error, ModelError)):  # it is told once
+                        outcome.errors.append(error)
                     halted = True
-                    outcome.errors.append(error)
                 elif isinstance(error, RotographError) and not isinstance(error, Cancelled):
                     if str(error) not in told:
                         told.add(str(error))
@@ -178,7 +180,7 @@ def execute(
                     gone = [j for j in schedule.fail(i) if j not in lost]
                     lost.update(gone)
                     for key in (key for j in gone for key in schedule.release(j)):
-                        execution.kept.unpin(key)
+                        execution.unpin(key)
                 else:
                     raise error
     finally:

@@ -8,17 +8,27 @@ consumer has run: that costs memory and speed, never a result.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rotograph.declare import Leaf, Need, Result, Value
 from rotograph.environment import Environment
-from rotograph.errors import Cancelled, ComputeError, MediaError, PromptError, RotographError
+from rotograph.errors import (
+    Cancelled,
+    ComputeError,
+    MediaError,
+    OutOfMemory,
+    PromptError,
+    RotographError,
+)
 from rotograph.kept import Kept
 from rotograph.needs import Entry, Keys
 from rotograph.pack import pack, unpack
 from rotograph.plan import missing
+from rotograph.smaller import SAID, Smaller, ran_out
 
 _LEAST_KEPT, _FRAMES_KEPT = 64 << 20, 10
 
@@ -48,13 +58,15 @@ class Outcome:
     """What a run did.
 
     computed, reused: node -> frames. written: files. failed: frames that were not written.
-    errors: each cause once.
+    errors: each cause once. smaller: node -> mode -> the frames that were made so, or taken from a
+    run that made them so, because the memory ran out (see ``smaller``).
     """
 
     computed: dict[str, set[int | None]] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
     failed: set[int] = field(default_factory=set)
     errors: list[RotographError] = field(default_factory=list)
+    smaller: dict[str, dict[str, set[int | None]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,12 +74,14 @@ class Context:
     """All that a stage may know beside what it was given.
 
     params: the parameters that the stage named, on this frame and layer. models: role -> adapter.
-    colour: the colour configuration. frame, files, key: for effects only.
+    colour: the colour configuration. numeric: "" or, after the memory ran out, how to compute
+    ("half", "tiles"); the models compute so already. frame, files, key: for effects only.
     """
 
     params: dict[str, Any]
     models: dict[str, Any]
     colour: Any = None
+    numeric: str = ""
     frame: int | None = None
     files: dict[str | None, Path] = field(default_factory=dict)
     key: str = ""
@@ -91,6 +105,7 @@ class Execution:
         self.kept = Kept(limits.room(0, 0))
         self.outcome = Outcome()
         self.stop = threading.Event()
+        self._smaller = Smaller()
         self._locks: dict[Any, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -109,19 +124,27 @@ class Execution:
             value = self.kept.get(name)
             if value is None:
                 value = self._load(need)
-                self.kept.put(name, value)
+                self.kept.put(self._name(need), value)
         return value
 
     def _name(self, need: Result | Leaf) -> Any:
         """Results go by their keys, for two nodes may need the same one."""
-        return self.keys.entry(need).key if isinstance(need, Result) else need
+        return self._key(self.keys.entry(need)) if isinstance(need, Result) else need
+
+    def _key(self, entry: Entry) -> bytes:
+        """Of the recipe that really ran, or is about to."""
+        return self._smaller.key(self.keys, entry)
+
+    def unpin(self, key: bytes) -> None:
+        """Nobody waits for this result of the plan any more."""
+        self.kept.unpin(self._smaller.kept_as(key))
 
     def _load(self, need: Result | Leaf) -> Any:
         if isinstance(need, Leaf):
             return self.environment.read_leaf(need)
         entry = self.keys.entry(need)
         if entry.stage.stored:
-            record = self.environment.store.get(entry.key)
+            record = self.environment.store.get(self._key(entry))
             if record is not None:
                 return unpack(record)
             # Evicted or damaged since the plan was made. What it hangs on may be gone too, back
@@ -130,8 +153,9 @@ class Execution:
             for lost in below:
                 self.run(lost)
             value = self.compute(entry)
+            self._smaller.made(self.keys, entry)
             for lost in below:
-                self.kept.unpin(lost.key)
+                self.unpin(lost.key)
             return value
         return self.compute(entry)
 
@@ -143,44 +167,67 @@ class Execution:
     def run(self, entry: Entry) -> None:
         """Make sure that an entry's result is there, or its files are written."""
         if entry.stage.effect:
-            self.compute(entry)
+            if not self._stands(entry):
+                self.compute(entry)
             return
         with self._single(entry.key):
-            if self.kept.get(entry.key) is not None or self.environment.has(entry.key):
+            if self._there(entry):
+                self._smaller.made(self.keys, entry)
                 return
             value = self.compute(entry)
             if entry.stage.per == "shot":
                 self.environment.small[entry.key] = value
-            record = pack(value)
-            stored = self.environment.store.put(entry.key, record, tier=entry.stage.tier)
-            self.kept.put(entry.key, unpack(record), pin=not stored)
+            key, mode = self._key(entry), self._smaller.mode(entry)
+            record = replace(pack(value), flags=(mode,) if mode else ())
+            self._smaller.made(self.keys, entry)
+            stored = self.environment.store.put(key, record, tier=entry.stage.tier)
+            self.kept.put(key, unpack(record), pin=not stored)
+
+    def _there(self, entry: Entry) -> bool:
+        key = self._key(entry)
+        return self.kept.get(key) is not None or self.environment.has(key)
+
+    def _stands(self, entry: Entry) -> bool:
+        """Whether the files of what really ran are there already, though the plan has others."""
+        key = self._key(entry)
+        if key == entry.key:
+            return False
+        files = self.keys.files(entry.result).values()
+        return all(self.environment.written(path, key) == "" for path in files)
 
     def compute(self, entry: Entry) -> Any:
-        """Give the stage exactly what it needs and nothing else."""
+        """Give the stage exactly what it needs and nothing else; in a smaller way if it must be."""
+        with self._located(entry):
+            given = {name: self._given(need) for name, need in entry.needs.items()}
+        while True:
+            mode = self._smaller.mode(entry)
+            if mode and entry.stage.stored:
+                record = self.environment.store.get(self._key(entry))
+                if record is not None:  # of a run that came this far
+                    self._flag(entry, mode)
+                    return unpack(record)
+            try:
+                value = self._compute(entry, given, mode)
+            except OutOfMemory:
+                self.environment.models.resident.drop()
+                if not self._smaller.next(self.keys, entry, mode):
+                    raise
+                continue
+            if mode:
+                self._flag(entry, mode)
+            return value
+
+    def _flag(self, entry: Entry, mode: str) -> None:
+        with self._guard:
+            frames = self.outcome.smaller.setdefault(entry.result.node, {}).setdefault(mode, set())
+            frames.add(entry.result.frame)
+
+    def _compute(self, entry: Entry, given: dict[str, Any], mode: str) -> Any:
         result, step = entry.result, entry.stage
         if self.stop.is_set():
             raise Cancelled("stopped")
-        try:
-            given = {name: self._given(need) for name, need in entry.needs.items()}
-            value = step.compute(given, self._context(entry))
-        except RotographError as error:
-            if len(entry.leaves) == 1 and isinstance(error, MediaError | PromptError):
-                error.located(file=entry.leaves[0].path)
-            raise error.located(node=result.node, frame=result.frame) from error.__cause__
-        except MemoryError:
-            raise ComputeError(
-                "ran out of memory",
-                node=result.node,
-                frame=result.frame,
-                hint="render with --jobs 1 or a smaller --memory",
-            ) from None
-        except Exception as error:
-            raise ComputeError(
-                f"failed in {step.name}: {type(error).__name__}: {error}",
-                node=result.node,
-                frame=result.frame,
-                hint="run again with --debug and report it",
-            ) from error
+        with self._located(entry, mode):
+            value = step.compute(given, self._context(entry, mode))
         if step.stored or step.effect:
             with self._guard:
                 if not step.effect:
@@ -188,8 +235,33 @@ class Execution:
                 if step.effect:
                     self.outcome.written += value
                     for path in value:
-                        self.environment.receipts.remember(path, entry.key.hex())
+                        self.environment.receipts.remember(path, self._key(entry).hex())
         return value
+
+    @contextmanager
+    def _located(self, entry: Entry, mode: str = "") -> Iterator[None]:
+        """Whatever goes wrong within, as one of our errors, with the node and the frame."""
+        result = entry.result
+        try:
+            yield
+        except RotographError as error:
+            if len(entry.leaves) == 1 and isinstance(error, MediaError | PromptError):
+                error.located(file=entry.leaves[0].path)
+            raise error.located(node=result.node, frame=result.frame) from error.__cause__
+        except Exception as error:
+            if ran_out(error):
+                raise OutOfMemory(
+                    f"ran out of memory{', even ' + SAID[mode] if mode else ''}",
+                    node=result.node,
+                    frame=result.frame,
+                    hint="render with --jobs 1 or a smaller --memory, or choose a smaller model",
+                ) from None
+            raise ComputeError(
+                f"failed in {entry.stage.name}: {type(error).__name__}: {error}",
+                node=result.node,
+                frame=result.frame,
+                hint="run again with --debug and report it",
+            ) from error
 
     def _given(self, need: Any) -> Any:
         if isinstance(need, dict):
@@ -198,18 +270,24 @@ class Execution:
             return [self._given(n) for n in need]
         return None if need is None else self.fetch(need)
 
-    def _context(self, entry: Entry) -> Context:
+    def _context(self, entry: Entry, mode: str) -> Context:
         result, step = entry.result, entry.stage
         node = self.keys.graph.nodes[result.node]
         effect = step.effect
         return Context(
             params={p: node.value(p, result.frame, result.layer) for p in step.params},
             models={
-                role: self.environment.models.load(role, node.value(param))
+                role: self._model(role, node.value(param), mode)
                 for role, param in step.models.items()
             },
             colour=self.environment.colour if step.colour else None,
+            numeric=mode,
             frame=result.frame if effect else None,
             files=self.keys.files(result) if effect else {},
-            key=entry.key.hex() if effect else "",
+            key=self._key(entry).hex() if effect else "",
         )
+
+    def _model(self, role: str, name: str, mode: str) -> Any:
+        models = self.environment.models
+        adapter = models.load(role, name)
+        return adapter.smaller(mode) if mode in models.card(role, name).smaller else adapter

@@ -18,7 +18,7 @@ from rotograph_host.framing import HEADER, MAX_MESSAGE
 
 
 class Begin(Message, tag="begin"):
-    """Start a request. condemned: keys (hex) that crashed a worker and are not tried again.
+    """Start a request. condemned: keys (hex) that are not tried again, and why.
 
     client: whose turn it is, for fairness. alone: compute one result at a time.
     """
@@ -26,7 +26,7 @@ class Begin(Message, tag="begin"):
     job: int
     client: int
     request: Raw
-    condemned: tuple[str, ...] = ()
+    condemned: dict[str, str]
 
 
 class Halt(Message, tag="halt"):
@@ -87,8 +87,6 @@ class Returned(Message, tag="returned"):
 
 class Ready(Message, tag="ready"):
     """The worker can begin."""
-
-    device: str
 
 
 class At(Message, tag="at"):
@@ -161,11 +159,12 @@ class Settled(Message, tag="settled"):
 
 
 class House(Message, tag="house"):
-    """What the worker holds, for ``status``."""
+    """What the worker holds, for ``status``. models, stores: name -> bytes."""
 
-    models: list[str]
+    models: dict[str, int]
     memory: int
     stores: dict[str, int]
+    device: str
 
 
 ToWorker = Begin | Halt | Pace | Mapped | Lent | NameIt | Unmapped | Returned

@@ -22,14 +22,16 @@ RUNNING = 16
 PATIENCE = 8
 MAX_CONDEMNED = 16
 """Results of one job that may crash the worker before the job is given up."""
+CRASHED = "crashed the engine's worker twice, in native code"
 
 
 @dataclass(eq=False)
 class Job:
     """One request, for everybody who made it.
 
-    listeners: (client, request id). begun: keys (hex) being computed now. suspects: those that were
-    when the worker crashed. alone: nothing else runs beside it until the suspects are done, or
+    listeners: (client, request id). begun: keys (hex) being computed now, and since when. suspects:
+    those that were when the worker crashed. condemned: those that are not tried again, and why.
+    alone: nothing else runs beside it until the suspects are done, or
     until ``patience`` other results went well.
     """
 
@@ -43,9 +45,9 @@ class Job:
     running: bool = False
     ended: bool = False
     progress: tuple[str, int, int, int, str] = ("waiting", 0, 0, 0, "")
-    begun: set[str] = field(default_factory=set)
+    begun: dict[str, float] = field(default_factory=dict)
     suspects: set[str] = field(default_factory=set)
-    condemned: list[str] = field(default_factory=list)
+    condemned: dict[str, str] = field(default_factory=dict)
     wants: set[str] = field(default_factory=set)
     alone: bool = False
     patience: int = 0
@@ -137,9 +139,9 @@ class Jobs:
     def at(self, job: Job, key: str, began: bool) -> bool:
         """Note what is computed. True when the job has just cleared itself after a crash."""
         if began:
-            job.begun.add(key)
+            job.begun[key] = time.monotonic()
         else:
-            job.begun.discard(key)
+            job.begun.pop(key, None)
             job.suspects.discard(key)
             job.patience -= 1
         quiet = not job.suspects and (not began or not job.condemned)
@@ -161,15 +163,49 @@ class Jobs:
             if job in guilty and job.alone:
                 if not job.begun or len(job.condemned) >= MAX_CONDEMNED:
                     lost.append((job, job.progress[0]))
-                job.condemned += sorted(job.begun)
-                job.suspects -= job.begun
+                job.condemned.update(dict.fromkeys(job.begun, CRASHED))
+                job.suspects.difference_update(job.begun)
             elif job in guilty:
                 job.alone, job.suspects = True, set(job.begun)
                 job.patience = PATIENCE
             job.begun.clear()
+        self._forget_ended()
+        return lost
+
+    def hanging(self, patience: float | None, left: float) -> list[tuple[Job, str]]:
+        """Results that have been computed for too long, with their jobs.
+
+        patience: seconds, None for ever. left: seconds that one may take that nobody waits for any
+        more, while others wait.
+        """
+        now = time.monotonic()
+        waiting = any(not job.ended for job in self._jobs.values())
+        found = []
+        for job in self._jobs.values():
+            longest = left if job.ended and waiting else patience
+            if longest is not None:
+                found += [(job, key) for key, at in job.begun.items() if now - at > longest]
+        return found
+
+    def hung(self, hanging: list[tuple[Job, str]], patience: float | None) -> list[tuple[Job, str]]:
+        """Give these results up, and let everything else begin again.
+
+        Gives back jobs that cannot go on, with the reason.
+        """
+        for job, key in hanging:
+            job.condemned[key] = f"was not computed within {patience:g} s" if patience else ""
+        lost = []
+        for job in [j for j in self._jobs.values() if j.running and not j.ended]:
+            job.running = False
+            job.begun.clear()
+            if len(job.condemned) > MAX_CONDEMNED:
+                lost.append((job, "computing results that take too long"))
+        self._forget_ended()
+        return lost
+
+    def _forget_ended(self) -> None:
         for job in [j for j in self._jobs.values() if j.ended]:
             self.remove(job)
-        return lost
 
     def remove(self, job: Job) -> None:
         self._jobs.pop(job.number, None)

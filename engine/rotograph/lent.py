@@ -151,6 +151,12 @@ class Lendings:
                 lending.users -= gone
                 self.settle(lending)
 
+    def unread(self) -> None:
+        """Nobody reads anything any more."""
+        for lending in list(self._segments.values()):
+            lending.users.clear()
+            self.settle(lending)
+
     def leave(self, client: int) -> None:
         """The client is gone: its segments go as soon as nothing reads them."""
         for (owner, _), lending in list(self._segments.items()):

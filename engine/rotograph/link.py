@@ -26,12 +26,19 @@ _log = logging.getLogger("rotograph.server")
 class Link:
     """A worker process and the socket to it, watched by a selector.
 
-    restarts: how often another one was started. starts: how often in a row before it was ready.
+    command: that starts a worker. models: bytes that its networks may take. restarts: how often
+    another one had to be started. starts: how often in a row before it was ready.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, command: list[str] | None) -> None:
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        command: list[str] | None,
+        models: int | None = None,
+    ) -> None:
         self._selector = selector
         self._command = command or COMMAND
+        self._models = [] if models is None else [str(models)]
         self._process: subprocess.Popen[bytes] | None = None
         self.peer: Peer | None = None
         self.ready = False
@@ -42,19 +49,22 @@ class Link:
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
-    def start(self) -> None:
-        """Start a worker; what is sent to it waits until it is there."""
+    def start(self, wanted: bool = False) -> None:
+        """Start a worker; what is sent to it waits until it is there.
+
+        wanted: nothing went wrong with the one before.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [*self._command, str(theirs.fileno())],
+                [*self._command, str(theirs.fileno()), *self._models],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
         self.peer = Peer(ours, limit=inner.LIMIT)
         self.ready = False
-        self.restarts += 1
+        self.restarts += not wanted
         self.starts += 1
         self._selector.register(self.peer, selectors.EVENT_READ)
 

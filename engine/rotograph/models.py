@@ -1,90 +1,95 @@
-"""Models: their cards, who provides them, and loading one only when it is first used."""
+"""Models: which are at hand and allowed, and loading one only when it is first used."""
 
 from __future__ import annotations
 
 import importlib
 import threading
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from rotograph import device, licence, weights
+from rotograph.card import Card, installed_cards
+from rotograph.device import Device
 from rotograph.errors import ModelError, did_you_mean
+from rotograph.resident import Resident
+from rotograph.weights import Folders
 
-Role = Literal["detect", "segment", "track", "motion", "matte", "refine"]
+AUTO = "auto"
+"""In a graph: the best model that is installed and that the licence policy allows."""
+SHARE = 0.5
+"""Of the memory that is free when the first network is loaded: what all of them may take."""
 
 
 @dataclass(frozen=True)
-class Card:
-    """What a model is, known without loading it (DESIGN: "Models").
+class Supply:
+    """What an adapter is made from.
 
-    adapters: role -> the module that is the adapter, or ``module:name`` of a callable that makes
-    it; a role that the model has but that this version cannot run yet has an empty text.
-    version: the adapter's; raised whenever it would give other pixels.
-    input_space: the OCIO colour space in which the model sees the plate.
-    working_size: the long side, in square pixels, of the picture it sees.
-    reads_text: whether it can be told what to look for in words.
-    weights: digest of the weights, or "" when there are none.
-    licence, commercial: the weights' licence and whether it allows commercial work.
+    weights: the verified file; the card's other files lie beside it. device: the device that was
+    asked for, as ``device.pick`` takes it, or None. resident: where its network is kept.
     """
 
-    name: str
-    label: str
-    version: int
-    adapters: Mapping[str, str]
-    input_space: str
-    working_size: int
-    licence: str
-    commercial: bool
-    source: str = ""
-    reads_text: bool = False
-    weights: str = ""
-    numeric_mode: str = "float32"
+    card: Card
+    weights: Path
+    device: str | None
+    resident: Resident
 
-    def identity(self, role: str) -> dict[str, Any]:
-        """What of the model enters a key."""
-        return {
-            "name": self.name,
-            "role": role,
-            "version": self.version,
-            "weights": self.weights,
-            "numeric_mode": self.numeric_mode,
-        }
-
-
-def read_card(path: Path) -> Card:
-    """A card from its TOML file; raises ModelError naming the file."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Card(**data)
-    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
-        raise ModelError(f"is not a model card: {error}", file=path) from None
-
-
-def installed_cards() -> list[Card]:
-    """The cards of every installed package (entry point ``rotograph.models``: a folder of TOML)."""
-    cards = []
-    for entry in sorted(entry_points(group="rotograph.models"), key=lambda e: e.name):
-        folder = Path(entry.load())
-        cards += [read_card(path) for path in sorted(folder.glob("*.toml"))]
-    return cards
+    def pick(self) -> Device:
+        """The device for PyTorch; raises ModelError."""
+        return device.pick(self.device)
 
 
 @dataclass
 class Models:
-    """The models at hand. Adapters are kept once loaded, and loaded by one thread at a time."""
+    """The models at hand. Adapters are kept once made, and made by one thread at a time.
+
+    policy: the licence policy (``licence.Policy``) that what is asked for here must keep.
+    folders: where weights are. device: as ``device.pick`` takes it; None for $ROTOGRAPH_DEVICE.
+    """
 
     cards: Iterable[Card] = field(default_factory=installed_cards)
-    _loaded: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+    policy: licence.Policy = "commercial"
+    folders: Folders = field(default_factory=weights.folders)
+    device: str | None = None
+    resident: Resident = field(default_factory=Resident)
+    _loaded: dict[tuple, Any] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    # a plan asks for every frame, and folders may be far away; within a run nothing changes
+    _answered: dict[tuple[str, str], Card] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.cards = {card.name: card for card in self.cards}
+        if not isinstance(self.cards, dict):
+            self.cards = {card.name: card for card in self.cards}
+
+    def under(
+        self,
+        policy: licence.Policy,
+        folders: Folders | None = None,
+        device: str | None = None,
+    ) -> Models:
+        """The same models, with their loaded networks, for a run of another policy, mirror, device.
+
+        device: "auto" for the best there is, whatever this process's own environment asks for.
+        """
+        folders, device = folders or self.folders, device or self.device
+        return replace(self, policy=policy, folders=folders, device=device)
 
     def card(self, role: str, name: str) -> Card:
-        """The card of a model that can do this job here; raises ModelError that names one."""
+        """The card of a model that can and may do this job here; raises ModelError that names one.
+
+        name: a model, or "auto". Digests that the card does not state are those of the files here.
+        Once given, the answer stays, so that a plan and its render mean the same.
+        """
+        if (role, name) not in self._answered:
+            found = self.best(role) if name == AUTO else self._allowed(role, name)
+            found = weights.pinned(found, self.folders)
+            if found.files and not found.weights:
+                raise self._absent(found, role)
+            self._answered[role, name] = found
+        return self._answered[role, name]
+
+    def _allowed(self, role: str, name: str) -> Card:
         able = [c.name for c in self.cards.values() if c.adapters.get(role)]
         card = self.cards.get(name)
         if card is None:
@@ -98,7 +103,49 @@ class Models:
                 f"the model '{name}' is known but cannot run in this version",
                 hint=f"these can: {', '.join(able)}",
             )
+        licence.check(card, self, role)
         return card
+
+    def best(self, role: str) -> Card:
+        """What "auto" stands for: of the models that are ready and allowed, the best.
+
+        Not one that finds only its own kind of thing.
+        """
+        ready = [
+            c
+            for c in self.cards.values()
+            if c.adapters.get(role)
+            and not c.finds
+            and licence.allows(self.policy, c)
+            and self.installed(c)
+            and not c.missing
+        ]
+        if not ready:
+            raise ModelError(f"no model that can {role} is ready and allowed", hint="pull one")
+        return max(ready, key=lambda c: (c.quality, c.name))
+
+    def installed(self, card: Card) -> bool:
+        """Whether all its weights are here."""
+        return not card.files or weights.find(card, self.folders) is not None
+
+    def weights(self, card: Card) -> Path:
+        """The card's weights, verified; raises ModelError when they are not here or differ."""
+        found = weights.find(card, self.folders)
+        if found is None:
+            raise self._absent(card, next(iter(card.adapters)))
+        weights.verify(card, found)
+        return found
+
+    def _absent(self, card: Card, role: str) -> ModelError:
+        way = f"rotograph models pull {card.name}"
+        if not all(f.url or card.repository for f in card.files):
+            way = f"get {card.files[0].name} from {card.source}, then: rotograph models add"
+            way = f"{way} {card.name} FILE"
+        try:
+            other = f", or choose '{self.best(role).name}'"
+        except ModelError:
+            other = ""
+        return ModelError(f"the weights of '{card.name}' are not here", hint=way + other)
 
     def readers(self, role: str) -> list[Card]:
         """The cards that understand a text prompt in this role, runnable here or not."""
@@ -106,20 +153,48 @@ class Models:
 
     def loaded(self) -> list[str]:
         """The names of the models that are in memory."""
-        return sorted({name for _, name in list(self._loaded)})
+        return sorted({name for _, name, *_ in list(self._loaded)})
 
     def load(self, role: str, name: str) -> Any:
-        """The adapter; raises ModelError when it is unknown or its libraries are missing."""
+        """The adapter; raises ModelError when it is unknown, forbidden, or something is missing."""
         card = self.card(role, name)
+        named = (role, card.name, card.weights, self.device)
         with self._lock:
-            if (role, name) not in self._loaded:
-                module, _, attribute = card.adapters[role].partition(":")
-                try:
-                    adapter = importlib.import_module(module)
-                except ImportError as error:
-                    raise ModelError(
-                        f"the model '{name}' needs the package '{error.name}'",
-                        hint="install it, or choose 'classic'",
-                    ) from None
-                self._loaded[role, name] = getattr(adapter, attribute)() if attribute else adapter
-            return self._loaded[role, name]
+            if named not in self._loaded:
+                self._loaded[named] = self._make(role, card)
+            return self._loaded[named]
+
+    def _make(self, role: str, card: Card) -> Any:
+        module, _, attribute = card.adapters[role].partition(":")
+        if card.missing:
+            raise self._lacking(card, card.missing[0])
+        try:
+            adapter = importlib.import_module(module)
+            if not attribute:
+                return adapter
+            make = getattr(adapter, attribute)
+            if not card.files:
+                return make(Supply(card, Path(), self.device, self.resident))
+            found = self.weights(card)
+            self._set_budget()
+            return make(Supply(card, found, self.device, self.resident))
+        except ImportError as error:
+            raise self._lacking(card, error.name) from None
+
+    @staticmethod
+    def _lacking(card: Card, package: str | None) -> ModelError:
+        return ModelError(
+            f"the model '{card.name}' needs the package '{package}'",
+            hint="python install/bootstrap.py install --networks, or choose 'classic'",
+        )
+
+    def _set_budget(self) -> None:
+        if self.resident.budget is None:
+            picked = device.pick(self.device) if self.device else None
+            self.resident.budget = (picked and picked.memory) or _free()
+
+
+def _free() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().available * SHARE)

@@ -7,11 +7,12 @@ hangs on frame t-1, back to its anchor.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from rotograph import licence
 from rotograph.declare import Leaf, Need, Needs, Result, Stage, Value
 from rotograph.errors import GraphError, ModelError, RotographError
 from rotograph.graph import Graph, Node
@@ -180,6 +181,10 @@ class At:
         """The card of the model that a parameter names; raises ModelError naming the node."""
         return self._keys.world.models.card(role, self.value(param))
 
+    def used_models(self) -> tuple[str, ...]:
+        """The models behind this node, each as ``name (licence)``, for a file's metadata."""
+        return self._keys.used_models(self.node.name)
+
     def readers(self, role: str) -> list[Any]:
         """The cards of models that can read a text prompt."""
         return self._keys.world.models.readers(role)
@@ -198,6 +203,7 @@ class Keys:
         self._shapes: dict[str, Shape | Exception] = {}
         self._entries: dict[Result, Entry] = {}
         self._recipes: dict[tuple, Recipe] = {}
+        self._used: dict[str, tuple[str, ...]] = {}
         self._small: dict[bytes, Any] = {}
         self._at = {name: At(self, node) for name, node in graph.nodes.items()}
 
@@ -280,6 +286,13 @@ class Keys:
                 stack.pop()
         return top
 
+    def used_models(self, name: str) -> tuple[str, ...]:
+        """The models that a node and what is before it use, each as ``name (licence)``."""
+        if name not in self._used:
+            found = licence.used(self.graph, self.world.models, before=name)
+            self._used[name] = tuple(licence.stated(found))
+        return self._used[name]
+
     def files(self, result: Result) -> dict[str | None, Path]:
         """The files that an effect writes on its frame: by layer, or one for all under None."""
         at = self._at[result.node]
@@ -293,6 +306,23 @@ class Keys:
         """The real paths of all files that the results looked at so far are made from."""
         found = {leaf.path for entry in self._entries.values() for leaf in _leaves(entry.needs)}
         return {os.path.realpath(path) for path in found}
+
+    def key_as(self, entry: Entry, below: Mapping[Result, bytes], mode: str = "") -> bytes:
+        """The key that an entry has when other results stand in below it, or in a smaller way.
+
+        below: the keys of all results that it needs. mode: see ``smaller``; "" for none.
+        """
+        base = entry.result.frame or 0
+        children: list[tuple[str, int, bytes]] = []
+        for name, need in flatten(entry.needs):
+            if isinstance(need, Result):
+                offset = 0 if need.frame is None else need.frame - base
+                children.append((name, offset, below[need]))
+            elif isinstance(need, Value):
+                children.append((name, 0, digest(need.value)))
+            else:
+                children.append((name, 0, self.world.leaf_digest(need)))
+        return self._recipe(entry, mode).key(children)
 
     def _begun(self, result: Result) -> Entry:
         """The result's entry, perhaps without its key yet."""
@@ -337,12 +367,12 @@ class Keys:
         entry.key = self._recipe(entry).key(children)
         entry.flat = []  # a long shot has hundreds of thousands of them
 
-    def _recipe(self, entry: Entry) -> Recipe:
+    def _recipe(self, entry: Entry, mode: str = "") -> Recipe:
         result, step = entry.result, entry.stage
         node = self.graph.nodes[result.node]
         own = result.layer if result.layer in node.layers else None
         moving = any(node.animated(p, own) for p in step.params)
-        name = (result.node, step.name, own, result.frame if moving else None)
+        name = (result.node, step.name, own, result.frame if moving else None, mode)
         if name not in self._recipes:
             settings: dict[str, Any] = {
                 "params": {
@@ -360,6 +390,10 @@ class Keys:
                 raise error.located(node=result.node) from None
             if step.colour:
                 settings["colour"] = self.world.colour_digest()
+            if mode:
+                settings["numeric"] = mode
+                for identity in settings["models"].values():
+                    identity["numeric_mode"] = mode
             self._recipes[name] = Recipe(
                 step.operator or node.type.name,
                 step.version or node.type.version,

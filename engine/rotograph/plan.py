@@ -142,7 +142,7 @@ def plan_outputs(keys: Keys, node: str, layers: Sequence[str], frames: Sequence[
         demand.plan.pending = [wait.result]
         return demand.plan
     for frame in frames:
-        for layer in layers or shape.layers:
+        for layer in layers or shape.layers or (None,):
             need = keys.output(node, frame, layer)
             if isinstance(need, Result):
                 demand.add(need)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from rotograph.client import Client, EngineError
 from rotograph.errors import RotographError
 from rotograph.graph import Graph
 from rotograph.render import Silent, Summary, Watch
+from rotograph_host import surroundings
 
-_PLAIN = ("frames", "written", "skipped", "computed", "reused", "seconds")
+_PLAIN = tuple(f.name for f in fields(Summary) if f.name not in ("files", "errors"))
 
 
 def render(
@@ -26,13 +27,16 @@ def render(
     *,
     jobs: int | None = None,
     memory: int | None = None,
+    licences: str = "",
     watch: Watch | None = None,
     stop: threading.Event | None = None,
 ) -> Summary:
     """Render through the engine, as ``rotograph.render.render`` does in this process.
 
-    store: the folder of results. The OCIO config is that of this process's ``$OCIO``.
-    Raises what it raises, and RotographError when there is no engine to be had.
+    store: the folder of results. licences: the licence policy, "" for the studio's. What else
+    decides pixels (the OCIO config and its variables, the folder of models) is this process's, not
+    the engine's.
+    Raises what ``render`` raises, and RotographError when the engine is lost.
     """
     watch = watch or Silent()
 
@@ -46,7 +50,7 @@ def render(
         told = engine.render(
             graph.to_dict(),
             graph.folder,
-            {"store": str(store.absolute()), "ocio": os.environ.get("OCIO", "")},
+            {**surroundings.environment(store=store.absolute()), "licences": licences},
             path=str(graph.path or ""),
             frames=None if frames is None else list(frames),
             output=str(output.absolute()) if output else None,

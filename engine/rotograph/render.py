@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from rotograph import licence
 from rotograph.declare import Leaf
 from rotograph.environment import Environment
 from rotograph.errors import RotographError
 from rotograph.execute import execute
-from rotograph.execution import Execution, Limits
+from rotograph.execution import Execution, Limits, Outcome
 from rotograph.graph import Graph
 from rotograph.needs import Keys, NotYet
 from rotograph.plan import Plan, check_outputs, plan
@@ -44,7 +45,9 @@ class Summary:
     frames: how many were asked for. written: how many of them are there now, whole and as the
     graph says, be it from this run or an earlier one. skipped: missing in the plate, left out as
     the graph says. computed, reused: node -> how many frames. files: what was written now.
-    errors: one line each.
+    errors: one line each. models: what was used, each as ``name (licence)``. smaller: node ->
+    "half" or "tiles" -> frames, where the memory ran out and other pixels than the graph's were
+    made.
     """
 
     frames: int
@@ -55,6 +58,8 @@ class Summary:
     files: list[Path] = field(default_factory=list)
     errors: list[RotographError] = field(default_factory=list)
     seconds: float = 0.0
+    models: list[str] = field(default_factory=list)
+    smaller: dict[str, dict[str, list[int]]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -69,6 +74,8 @@ class Summary:
             "skipped": self.skipped,
             "errors": [str(e) for e in self.errors],
             "seconds": round(self.seconds, 3),
+            "models": self.models,
+            "smaller": self.smaller,
         }
 
 
@@ -86,11 +93,13 @@ def known_plan(
     keys: makes the keys anew, for what was read changes them. wanted: makes the plan from them.
     read: whether to read frames never seen before; those whose file was touched since are read in
     any case, for only their pixels can tell whether anything changed, and so are masks.
-    keep: is handed the pixels that were read.
+    keep: is handed the pixels that were read. Raises ModelError, before anything else is done, for
+    a model that the licence policy forbids.
     """
     watch, stop = watch or Silent(), stop or threading.Event()
     while True:
         now = keys()
+        licence.check_graph(now.graph, now.world.models)
         made = wanted(now)
         unread = [
             leaf for leaf in made.unread if read or leaf.kind == "mask" or now.world.moved(leaf)
@@ -178,4 +187,14 @@ def render(
         files=outcome.written,
         errors=outcome.errors,
         seconds=time.monotonic() - start,
+        models=licence.stated(licence.used(graph, environment.models)),
+        smaller=told_smaller(outcome),
     )
+
+
+def told_smaller(outcome: Outcome) -> dict[str, dict[str, list[int]]]:
+    """node -> "half" or "tiles" -> frames, of what was made so because the memory ran out."""
+    return {
+        node: {mode: sorted(f for f in made if f is not None) for mode, made in modes.items()}
+        for node, modes in sorted(outcome.smaller.items())
+    }

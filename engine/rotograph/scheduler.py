@@ -88,24 +88,25 @@ class Turns:
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        """Let others compute while this thread, within, waits for something outside."""
+        """Let others compute while this thread, within, waits for something outside.
+
+        It has its turn again at once, even if that makes one too many for a moment: it may hold the
+        lock of a result that everybody with a turn is waiting for.
+        """
         mine = getattr(self._here, "turn", None)
         if mine is None:
             yield
             return
-        client, urgent = mine
+        client, _ = mine
         began = time.monotonic()
         with self._lock:
             self._leave(client)
         try:
             yield
         finally:
-            again = _Waiting(client, urgent, time.monotonic())
             with self._lock:
-                self._queue.append(again)
-                self._next()
-            again.go.wait()
-            with self._lock:
+                self._free -= 1
+                self._enter(client)
                 self._used[client] -= time.monotonic() - began
 
     def _leave(self, client: int) -> None:

@@ -16,10 +16,14 @@ from collections.abc import Callable
 
 from rotograph.clients import Clients
 from rotograph.desk import Desk
+from rotograph.installed import Installed
+from rotograph.lent import BUDGET
 from rotograph.link import Link
 
 IDLE = 600.0
 """Seconds without a client after which the engine ends."""
+PATIENCE = 1800.0
+"""Seconds that one result may take: whatever takes longer hangs."""
 TICK = 0.2
 """Seconds between two progress messages."""
 _log = logging.getLogger("rotograph.server")
@@ -30,6 +34,9 @@ class Server:
 
     idle: seconds; None for never. alive: asked every tick; when it says no, the engine ends.
     worker: the command that starts a worker, if another than this installation's is wanted.
+    frames, models: bytes of clients' frames, and of networks, to keep in memory; None for half of
+    what is free. patience: seconds that one result may take until it is given up, or None.
+    installed: another worker is started when it has changed; None: never.
     """
 
     def __init__(
@@ -39,6 +46,10 @@ class Server:
         idle: float | None = IDLE,
         alive: Callable[[], bool] = lambda: True,
         worker: list[str] | None = None,
+        frames: int = BUDGET,
+        models: int | None = None,
+        patience: float | None = PATIENCE,
+        installed: Installed | None = None,
     ) -> None:
         self._listener = listener
         self._idle = idle
@@ -46,8 +57,8 @@ class Server:
         self._stopping = False
         self._selector = selectors.DefaultSelector()
         instance = secrets.token_hex(8)
-        self._link = Link(self._selector, worker)
-        self._desk = Desk(instance, self._link, self.stop)
+        self._link = Link(self._selector, worker, models)
+        self._desk = Desk(instance, self._link, self.stop, frames, patience, installed)
         self._clients = self._desk.clients = Clients(
             self._selector, listener, instance, self._desk.handle, self._desk.left
         )

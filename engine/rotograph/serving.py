@@ -13,16 +13,19 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from rotograph.errors import RotographError
+from rotograph.installed import Installed
 from rotograph.server import Server
 from rotograph_host import place
 
 
-def serve_shared(idle: float | None, detach: bool = False) -> bool:
+def serve_shared(idle: float | None, detach: bool = False, **limits: Any) -> bool:
     """Be the shared engine until it ends; False at once when there is one already.
 
-    detach: the process ends once clients can connect, and a child of it is the engine.
+    detach: the process ends once clients can connect, and a child of it is the engine. limits: see
+    ``Server``.
 
     The lock is the kernel's and goes with the process, so nothing a crash leaves blocks a start.
     """
@@ -34,18 +37,21 @@ def serve_shared(idle: float | None, detach: bool = False) -> bool:
         except BlockingIOError:
             return False
         begun = _detach if detach else lambda: None
-        _serve(os.path.join(folder, place.SOCKET), idle, lambda: True, begun)
+        _serve(os.path.join(folder, place.SOCKET), idle, lambda: True, begun, limits)
     finally:
         os.close(lock)
     return True
 
 
-def serve_private(tell: Callable[[str], None]) -> None:
-    """Be an engine of one's own, until standard input ends. tell: called with the socket's path."""
+def serve_private(tell: Callable[[str], None], **limits: Any) -> None:
+    """Be an engine of one's own, until standard input ends.
+
+    tell: called with the socket's path. limits: see ``Server``.
+    """
     folder = tempfile.mkdtemp(prefix="rotograph-")
     try:
         path = os.path.join(folder, place.SOCKET)
-        _serve(path, None, _parent_is_there, lambda: tell(path))
+        _serve(path, None, _parent_is_there, lambda: tell(path), limits)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -54,7 +60,8 @@ def _serve(
     path: str,
     idle: float | None,
     alive: Callable[[], bool],
-    begun: Callable[[], None] = lambda: None,
+    begun: Callable[[], None],
+    limits: dict[str, Any],
 ) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -69,7 +76,7 @@ def _serve(
             os.umask(before)
         listener.listen(128)
         begun()
-        server = Server(listener, idle=idle, alive=alive)
+        server = Server(listener, idle=idle, alive=alive, installed=Installed(), **limits)
         with _signals(server):
             server.run()
     finally:

@@ -56,13 +56,19 @@ class Environment(Part):
     """What decides pixels outside the graph, and where results are kept.
 
     ocio: a config's path or ``ocio://`` name, the client's ``$OCIO``; empty for the built-in one.
-    store: the folder of results. store_limit: its size in bytes. licences: which models may run.
+    variables: of the client's process, those that the config may name (its context variables).
+    store: the folder of results. store_limit: its size in bytes. models: a folder of weights, the
+    client's ``$ROTOGRAPH_MODELS``. licences: the licence policy, empty for the studio's. device:
+    what networks must run on, the client's ``$ROTOGRAPH_DEVICE``; empty for the best there is.
     """
 
     store: Path
     ocio: Text = ""
+    variables: Annotated[dict[Name, Text], Meta(max_length=1000)] = {}
+    models: Path = ""
     store_limit: Big | None = None
-    licences: Literal["any", "commercial"] = "any"
+    licences: Literal["", "commercial", "research", "any"] = ""
+    device: Short = ""
 
 
 class Picture(Part):

@@ -1,7 +1,7 @@
 """The process that computes for the engine, so that the engine outlives whatever a model does.
 
-Started by server.py as ``python -m rotograph.worker FD``, with one end of a socket pair. It ends
-when the other end does.
+Started by server.py as ``python -m rotograph.worker FD [BYTES]``, with one end of a socket pair.
+It ends when the other end does.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from typing import Any
 import msgspec
 import psutil
 
-from rotograph import inner, wire
+from rotograph import device, inner, wire
 from rotograph.declare import NodeType
 from rotograph.environment import pixel_digest
 from rotograph.errors import Cancelled, MediaError, RotographError
-from rotograph.execution import Limits
 from rotograph.image import Image
 from rotograph.listing import entries
-from rotograph.scheduler import Turns
 from rotograph.shared_memory import Lent, Results
-from rotograph.work import NEED, Shop, Task, describe, perform
+from rotograph.sharing import Shop, Task
+from rotograph.work import NEED, describe, perform
 from rotograph_host import framing
 
 GRACE = 2.0
@@ -104,22 +103,26 @@ class Job:
 class Worker:
     """Everything of the process: the link to the engine, and the jobs."""
 
-    def __init__(self, link: socket.socket, more: Mapping[str, NodeType]) -> None:
+    def __init__(
+        self, link: socket.socket, more: Mapping[str, NodeType], models: int | None
+    ) -> None:
         self._link = link
         self._sending = threading.Lock()
         self._jobs: dict[int, Job] = {}
         self._lent = Lent()
         self._results = Results(self._made, os.getpid() % 1000 * 1_000_000)
         # until the engine says otherwise, for a result before may have crashed the worker
-        self._shop = Shop(Turns(1))
+        self._shop = Shop()
+        self._shop.models.resident.budget = models
         self._shop.nodes.update(more)
         self._inbox = framing.Inbox(inner.LIMIT)
         self._came: list[int] = []
         self._worked = threading.Event()
+        self._stores: dict[str, int] = {}
 
     def run(self) -> None:
         """Serve until the engine ends."""
-        self._send(inner.Ready(_device()))
+        self._send(inner.Ready())
         threading.Thread(target=self._look, name="look", daemon=True).start()
         while True:
             try:
@@ -154,8 +157,7 @@ class Worker:
                 if message.job in self._jobs:
                     self._jobs[message.job].stop.set()
             case inner.Pace():
-                self._shop.careful = message.careful
-                self._shop.turns.limit(1 if message.careful else Limits().jobs)
+                self._shop.pace(message.careful)
             case inner.Mapped():
                 self._lent.add(message.number, self._came.pop(0), message.bytes)
             case inner.Unmapped():
@@ -187,9 +189,12 @@ class Worker:
                 job.want,
                 lambda size: self._results.take(begin.client, size),
                 lambda digest: self._send(inner.Spoilt(digest)),
-                frozenset(begin.condemned),
+                begin.condemned,
             )
-            self._send(inner.Ended(job.number, value=framing.plain(perform(self._shop, task))))
+            with self._shop.serving(task):
+                value = framing.plain(perform(self._shop, task))
+            self._tell_house()
+            self._send(inner.Ended(job.number, value=value))
         except RotographError as error:
             self._send(inner.Ended(job.number, error=wire.Error(**describe(error))))
         except Exception as error:
@@ -224,30 +229,39 @@ class Worker:
             self._leave()
 
     def _look(self) -> None:
-        """Tell the engine, now and then, what is in memory and in the stores."""
+        """Look, now and then, how large the stores are, and let go what is in circles."""
         while True:
             gc.collect()  # what is in a circle would keep clients' segments mapped
-            stores = {
+            self._stores = {
                 str(store.folder): sum(e.bytes for e in entries(str(store.folder)))
                 for store in list(self._shop.stores.values())
             }
-            memory = psutil.Process().memory_info().rss
-            self._send(inner.House(self._shop.models.loaded(), memory, stores))
-            time.sleep(LOOK if stores else 1.0)
+            self._tell_house()
+            time.sleep(LOOK if self._stores else 1.0)
             self._worked.wait()
             self._worked.clear()
 
+    def _tell_house(self) -> None:
+        memory = psutil.Process().memory_info().rss
+        self._send(inner.House(self._shop.networks(), memory, self._stores, _device()))
+
 
 def _device() -> str:
+    """What computes; a network's device is told once there is one, for to look takes seconds."""
+    if "torch" in sys.modules:
+        return str(device.pick())
     return f"cpu ({os.cpu_count()} cores)"
 
 
 def main(more: Mapping[str, NodeType] | None = None) -> None:
-    """Serve on the descriptor that the command line names. more: nodes beside those installed."""
+    """Serve on the descriptor that the command line names, with the bytes that networks may take
+    after it, if there is a limit. more: nodes beside those installed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine hears it, and ends this process
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    Worker(socket.socket(fileno=int(sys.argv[1])), more or {}).run()
+    descriptor, *models = map(int, sys.argv[1:])
+    Worker(socket.socket(fileno=descriptor), more or {}, models[0] if models else None).run()
 
 
 if __name__ == "__main__":

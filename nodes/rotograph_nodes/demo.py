@@ -90,7 +90,7 @@ def _contact_sheet(path: Path, plates: Path, mattes: Path, colour: Any) -> None:
     from rotograph import media
     from rotograph.matte import Foreground
     from rotograph.picture import cell, contact_sheet
-    from rotograph_nodes.models.classic.foreground import estimate_foreground
+    from rotograph_nodes.foreground import estimate_foreground
 
     plate, matte = media.open(plates), media.open(mattes)
     spread = np.linspace(0, len(matte.frames) - 1, min(SHOWN, len(matte.frames)))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from rotograph.declare import Input, Output, node, stage
+import numpy as np
+
+from rotograph.declare import Input, Output, Value, node, stage
 from rotograph.errors import PromptError
 from rotograph.parameter import Float, Int, Text
 from rotograph.shape import Shape
-from rotograph_nodes import shared, working
+from rotograph_nodes import naming, shared, working
 
 
 @node(version=1, output=Output("Detections", "propose"))
 class Detect:
-    """Propose the things in a shot that move on their own, as boxes with scores and layer names.
+    """Propose the things in a shot, as boxes with scores and layer names.
+
+    The classic model proposes what moves on its own; others know what things look like, and those
+    that read are told what to look for.
 
     Looks at the whole plate, whatever range is rendered, so that names stay the same.
     """
@@ -62,11 +67,16 @@ class Detect:
 
     @stage(models={"detect": "model"}, tier="features")
     def evidence(given, context):
-        """What moves on its own between this frame and the next."""
+        """What is on this frame; of a model without words, what moves on its own to the next."""
+        if "text" in given:
+            picture = given["here"]["picture"].astype(np.float32)
+            return context.models["detect"].detect(picture, given["text"])
         return context.models["detect"].evidence(given["here"], given["next"], given["motion"])
 
     @evidence.needs
     def evidence(at):
+        if at.card("detect").per_frame:
+            return {"here": at.stage("picture"), "text": Value(at.value("text"))}
         following = at.shape("plate").frames.after(at.frame)
         return {
             "here": at.stage("picture"),
@@ -76,6 +86,16 @@ class Detect:
 
     @stage(per="shot", models={"detect": "model"}, params=("max_layers", "min_area", "threshold"))
     def propose(given, context):
+        if "text" in given:
+            return naming.layers(
+                given["evidence"],
+                context.models["detect"].names(given["text"]),
+                given["picture"]["picture"].shape[:2],
+                working.window(given["picture"]),
+                max_layers=context["max_layers"],
+                min_area=context["min_area"] / 100.0,
+                threshold=context["threshold"],
+            )
         return context.models["detect"].propose(
             given["evidence"],
             working.window(given["picture"]),
@@ -87,6 +107,12 @@ class Detect:
     @propose.needs
     def propose(at):
         frames = at.shape("plate").frames.frames
+        if at.card("detect").per_frame:
+            return {
+                "evidence": {frame: at.stage("evidence", frame) for frame in frames},
+                "picture": at.stage("picture", frames[0]),
+                "text": Value(at.value("text")),
+            }
         return {
             "evidence": {frame: at.stage("evidence", frame) for frame in frames[:-1]},
             "picture": at.stage("picture", frames[0]),

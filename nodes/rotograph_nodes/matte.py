@@ -13,8 +13,8 @@ from rotograph.matte import Matte as Alpha
 from rotograph.parameter import Float, Text
 from rotograph.shape import Shape
 from rotograph_nodes import shared, working
-from rotograph_nodes.models.classic.band import widen_where_soft
-from rotograph_nodes.models.classic.trimap import (
+from rotograph_nodes.band import widen_where_soft
+from rotograph_nodes.trimap import (
     apply_garbage_and_core,
     defocus_widening,
     motion_widening,
@@ -107,7 +107,7 @@ class Matte:
         plate, logits = given["plate"], given["logits"]
         window, layer = plate.spec.data, given["layer"]
         linear = context.colour.to_linear(plate.rgb(), plate.spec.colour_space)
-        estimate, hint = context.models["matte"].estimate_alpha, None
+        estimate, hint = _estimator(context.models["matte"], context.colour), None
         if given["trimap"] is not None:
             drawn = _drawn(given["trimap"])
             trimap = trimap_from_image(_coverage(drawn, layer, plate))
@@ -156,6 +156,21 @@ class Matte:
 
     resolve = shared.resolve("solve")
     foreground = shared.foreground()
+
+
+def _estimator(adapter, colour):
+    """The model's ``estimate_alpha``, for a plate in linear light whatever the model sees it in.
+
+    A model that does not solve in linear light says in ``input_space`` what it was trained on.
+    """
+    space = getattr(adapter, "input_space", "")
+    if not space:
+        return adapter.estimate_alpha
+
+    def estimate(linear, trimap, hint=None):
+        return adapter.estimate_alpha(colour.to_model(linear, "scene_linear", space), trimap, hint)
+
+    return estimate
 
 
 def _wired(at, port):

@@ -14,7 +14,11 @@ from rotograph_nodes import prompted, shared, working
 
 @node(version=1, output=Output("Masks", "logits"))
 class Segment:
-    """Turn boxes, points and drawn masks into a mask of each layer, on the frames with prompts."""
+    """Turn boxes, points and drawn masks into a mask of each layer, on the frames with prompts.
+
+    A model that looks for one kind of thing, such as people, needs no prompts: then it gives a
+    layer of that name on every frame. Prompts say which part of what it finds is meant.
+    """
 
     plate = Input("Image", help="The plate.")
     boxes = Input("Detections", help="Boxes from Detect, beside the prompts.", optional=True)
@@ -30,6 +34,8 @@ class Segment:
         found = prompted.frames_by_layer(at.value("prompts"))
         if at.wired("boxes"):
             found = prompted.merge(prompted.frames_by_layer(at.small("boxes").boxes), found)
+        if not found and (finds := at.card("segment").finds):
+            found = {finds: plate.frames}
         for layer, frames in found.items():
             for frame in frames:
                 if frame not in plate.frames:

@@ -10,27 +10,32 @@ from rotograph.declare import Stage, Value, stage
 from rotograph.image import Box
 from rotograph.matte import Foreground
 from rotograph_nodes import overlap, working
-from rotograph_nodes.models.classic.foreground import estimate_foreground
+from rotograph_nodes.foreground import estimate_foreground
 
 
 def picture(role: str, param: str = "model") -> Stage:
     """The plate as the model of a role sees it (see working.py), one for each frame.
 
     The node has an input ``plate``. The result is ``{"picture": (h, w, 3) float16, "window": (4,)
-    int32}`` and depends on the model's colour space and size only.
+    int32}`` and depends on the model's colour space and size only, and on whether its card has
+    ``stretch = true`` under ``network``.
     """
 
     @stage(operator="Picture", version=1, colour=True, tier="features", memory=32)
     def picture(given, context):
-        space, size, area = given["seen"]
-        return working.picture(given["plate"], context.colour, space, size, Box(*area))
+        space, size, area, *stretch = given["seen"]
+        return working.picture(
+            given["plate"], context.colour, space, size, Box(*area), stretch=bool(stretch)
+        )
 
     @picture.needs
     def picture(at):
         card = at.card(role, param)
+        stretch = ("stretch",) if card.network.get("stretch") else ()
+        area = at.shape("plate").window
         return {
             "plate": at.input("plate"),
-            "seen": Value((card.input_space, card.working_size, at.shape("plate").window)),
+            "seen": Value((card.input_space, card.working_size, area, *stretch)),
         }
 
     return picture

@@ -13,7 +13,6 @@ from rotograph.mask import MaskLogits
 from rotograph.parameter import Choice, Frames, Names, Prompts, Text
 from rotograph.shape import FrameSet, Shape
 from rotograph_nodes import overlap, prompted, shared, working
-from rotograph_nodes.models.classic.motion import reverse
 
 
 @node(version=1, output=Output("Masks", "resolve"))
@@ -91,15 +90,14 @@ class Track:
         prior = given["mask"]
         if prior is not None:
             prior = working.on_grid(prior, working.window(picture), grid)
-        if given["prompts"]:
-            asked = prompted.on_grid(
-                given["prompts"], given["masks"], (), picture, given["display"]
-            )
-            kept = prompted.whole(given["prompts"], given["masks"], picture)
-            prior = context.models["segment"].segment(
-                given["features"], asked, prior if kept is None else kept
-            )
-        return context.models["track"].start(given["features"], prior)
+        if not given["prompts"]:
+            return context.models["track"].start(given["features"], prior)
+        asked = prompted.on_grid(given["prompts"], given["masks"], (), picture, given["display"])
+        kept = prompted.whole(given["prompts"], given["masks"], picture)
+        prior = prior if kept is None else kept
+        logits = context.models["segment"].segment(given["features"], asked, prior)
+        alone = asked if prior is None else None
+        return context.models["track"].start(given["features"], logits, alone)
 
     @anchor.needs
     def anchor(at):
@@ -116,29 +114,25 @@ class Track:
     @stage(per="layer", models={"track": "model"}, tier="features")
     def forward(given, context):
         """The state on this frame, from the one before."""
-        return _step(given, context, given["motion"])
+        return _step(given, context, given.get("motion"), _anchored(given))
 
     @forward.needs
     def forward(at):
         frames, anchors = at.shape("plate").frames, at.own().anchors[at.layer]
         earlier = frames.before(at.frame)
-        return {
-            **_stepping(at, "forward", earlier, anchors),
-            "motion": at.stage("motion", earlier),
-        }
+        return _stepping(at, "forward", earlier, anchors)
 
     @stage(per="layer", models={"track": "model"}, tier="features")
     def backward(given, context):
         """The state on this frame, from the one after."""
-        return _step(given, context, reverse(given["motion"]))
+        motion = given.get("motion")
+        between = None if motion is None else working.reverse(motion)
+        return _step(given, context, between, _anchored(given)[::-1])
 
     @backward.needs
     def backward(at):
         frames, anchors = at.shape("plate").frames, at.own().anchors[at.layer]
-        return {
-            **_stepping(at, "backward", frames.after(at.frame), anchors),
-            "motion": at.stage("motion"),
-        }
+        return _stepping(at, "backward", frames.after(at.frame), anchors)
 
     @stage(per="layer", models={"track": "model"})
     def fuse(given, context):
@@ -156,7 +150,8 @@ class Track:
     def fuse(at):
         anchors = at.own().anchors[at.layer]
         before, after = anchors.before(at.frame), anchors.after(at.frame)
-        here = {"picture": at.stage("picture"), "features": at.stage("encode")}
+        features = at.stage("encode") if _look_back(at) == 1 else None
+        here = {"picture": at.stage("picture"), "features": features}
         if at.frame in anchors:
             anchor = at.stage("anchor")
             return {**here, "forward": anchor, "backward": None, "distances": Value((0, None))}
@@ -237,24 +232,62 @@ def _anchors(at, layer, plate, masks, own) -> FrameSet:
     return frames
 
 
+def _look_back(at) -> int:
+    """How many states before a frame a step is given.
+
+    1, or more for a model that remembers: its states hold all that it wants to know of the frames
+    they are of, so that it is given no features but the frame's own, and no motion.
+    """
+    return at.card("track").network.get("look_back", 1)
+
+
 def _stepping(at, stage_name, earlier, anchors):
     """What one step needs; ``earlier`` is the frame that it comes from."""
     before, after = anchors.before(at.frame), anchors.after(at.frame)
     sides = [f for f in (before, after) if f is not None]
+    look_back = _look_back(at)
+    state = at.stage("anchor" if earlier in anchors else stage_name, earlier)
+    here, known = at.stage("encode"), [at.stage("anchor", f) for f in sides]
+    if look_back > 1:
+        further = _further(at, stage_name, earlier, anchors, look_back - 1)
+        states = [at.stage(stage_name, f) for f in further]
+        return {"state": state, "earlier": states, "to": here, "anchors": known}
     return {
-        "state": at.stage("anchor" if earlier in anchors else stage_name, earlier),
+        "state": state,
         "from": at.stage("encode", earlier),
-        "to": at.stage("encode"),
-        "anchors": [at.stage("anchor", f) for f in sides],
+        "to": here,
+        "anchors": known,
         "anchor_features": [at.stage("encode", f) for f in sides],
+        "motion": at.stage("motion", min(earlier, at.frame)),
     }
 
 
-def _step(given, context, between):
+def _further(at, stage_name, earlier, anchors, count):
+    """So many frames before ``earlier``, latest first, but none beyond the anchor.
+
+    A memory ends at its anchor: so a correction changes nothing behind the next one.
+    """
+    frames = at.shape("plate").frames
+    found = []
+    while earlier not in anchors and len(found) < count:
+        earlier = frames.before(earlier) if stage_name == "forward" else frames.after(earlier)
+        found.append(earlier)
+    return [frame for frame in found if frame not in anchors]
+
+
+def _anchored(given):
+    """(state, features) of the anchors in the order of frames; a model that remembers has none."""
+    features = given.get("anchor_features", [None] * len(given["anchors"]))
+    return list(zip(given["anchors"], features, strict=True))
+
+
+def _step(given, context, between, anchors):
+    """anchors: as from ``_anchored``, the one that the track comes from first."""
     return context.models["track"].step(
         given["state"],
-        given["from"],
+        given.get("from"),
         given["to"],
         between,
-        list(zip(given["anchors"], given["anchor_features"], strict=True)),
+        anchors,
+        given.get("earlier", ()),
     )

@@ -12,18 +12,23 @@ from rotograph.image import Box, Image
 from rotograph.mask import MaskLogits
 
 
-def picture(image: Image, colour: Any, space: str, size: int, area: Box) -> dict[str, np.ndarray]:
+def picture(
+    image: Image, colour: Any, space: str, size: int, area: Box, *, stretch: bool = False
+) -> dict[str, np.ndarray]:
     """``{"picture": (h, w, 3) float16, "window": (4,) int32}``: an area of the plate for a model.
 
     picture is in ``space``, finite; its long side has ``size`` square pixels, or fewer where the
     plate has fewer. Where the frame has no pixels it is black. The scaling averages areas in the
     plate's own values, after NaN and infinities are made harmless; alpha takes no part. window: x0,
-    y0, x1, y1 in plate pixels.
+    y0, x1, y1 in plate pixels. stretch: for a model that sees every picture as a square of
+    ``size``; each side then has that many pixels, or fewer where the plate has fewer.
     """
     width, height = area.size
     square = width * image.spec.pixel_aspect
     scale = min(1.0, size / max(square, height))
     target = max(1, round(square * scale)), max(1, round(height * scale))
+    if stretch:
+        target = min(size, width), min(size, height)
     rgb = harmless(_inside(image, area))
     if target != (width, height):
         rgb = cv2.resize(rgb, target, interpolation=cv2.INTER_AREA)
@@ -48,6 +53,16 @@ def _inside(image: Image, area: Box) -> np.ndarray:
 def window(features: dict[str, np.ndarray]) -> Box:
     """The plate pixels that features cover."""
     return Box(*(int(v) for v in features["window"]))
+
+
+def reverse(between: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A ``motion`` from one frame to another, read the other way round."""
+    return {
+        "forward": between["backward"],
+        "backward": between["forward"],
+        "forward_error": between["backward_error"],
+        "backward_error": between["forward_error"],
+    }
 
 
 def motion_over(flow: np.ndarray, area: Box, window: Box) -> np.ndarray:

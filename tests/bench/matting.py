@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from rotograph import exr, metrics
-from rotograph_nodes.models.classic.foreground import estimate_foreground
+from rotograph_nodes.foreground import estimate_foreground
 from rotograph_nodes.models.classic.matting import estimate_alpha
 
 SIGMAS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)  # for 960 pixels across

@@ -20,7 +20,7 @@ import OpenEXR
 import PyOpenColorIO as ocio
 
 from rotograph.metrics import iou
-from rotograph_nodes import overlap
+from rotograph_nodes import overlap, working
 from rotograph_nodes.models.classic import motion, segmenter, tracker
 from rotograph_nodes.models.prompts import GridPrompts
 
@@ -103,7 +103,7 @@ def track(features, flows, anchors):
         if f in states:
             back[f] = states[f]
         elif f + 1 in back:
-            between = motion.reverse(flows[f])
+            between = working.reverse(flows[f])
             back[f] = tracker.step(back[f + 1], features[f + 1], features[f], between, sides[f])
             steps += 1
     seconds = (time.perf_counter() - began) / max(1, steps)

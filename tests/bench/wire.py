@@ -124,6 +124,27 @@ def noop(client: Client, folder: str) -> None:
     print(f"known frame, on top of hashing       {ms['known']:8.3f} ms")
 
 
+def tiny(client: Client, folder: str) -> float:
+    """Seconds of a whole request for a matte of a frame of 64x36: all that is not pixels."""
+    window = [0, 0, 64, 36]
+    shape = {**PICTURE, "display": window, "data": window}
+    pixels = np.random.default_rng(1).random((36, 64, 4), dtype=np.float32)
+    box, times = Box(*window), []
+    for i in range(60):
+        pixels[0, 0] = i
+        spec = ImageSpec(box, box, ("R", "G", "B", "A"))
+        name = pixel_digest(Image(spec, pixels)).hex()
+        began = time.perf_counter()
+        (matte,) = client.matte(
+            GRAPH, "/", {"store": folder}, "noop", 1001, ahead=[name],
+            plates={"plate": {"picture": shape, "frames": {"1001": name}}},
+            pixels=lambda wanted: (shape, pixels, "float32"),
+        )  # fmt: skip
+        times.append(time.perf_counter() - began)
+        matte.free()
+    return statistics.quantiles(times, n=10)[0]
+
+
 def status(client: Client) -> float:
     times = []
     for _ in range(3000):
@@ -241,6 +262,8 @@ def main() -> None:
                         time.sleep(0.1)
                     print(f"status round trip, idle engine       {status(client):8.1f} us")
                     noop(client, str(Path(name) / "cache"))
+                    seconds = tiny(client, str(Path(name) / "cache"))
+                    print(f"a tiny frame's matte, all in all     {seconds * 1e3:8.1f} ms")
                 two_clients(address, Path(name))
             finally:
                 process.terminate()

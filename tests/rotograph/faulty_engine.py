@@ -1,10 +1,12 @@
-"""An engine whose nodes can crash and dawdle, for tests: ``serve SOCKET``, or its worker: ``FD``.
+"""An engine whose nodes can crash, hang and dawdle, for tests: ``serve SOCKET [JSON]``, or its
+worker: ``FD``. JSON: limits of the ``Server``.
 
 Everything else is the real thing: server, worker, wire, plan and execution.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -32,17 +34,20 @@ class Ramp:
     scale = Float(1.0, "Scale", "What the number is multiplied by.")
     seconds = Float(0.0, "Seconds", "How long a frame takes.")
     crash = Frames("Crash", "Frames on which the process dies.")
+    hang = Frames("Hang", "Frames that never come to an end.")
     note = File("Note", "A folder in which each computation leaves a file.")
 
     def describe(at):
         frames = FrameSet(tuple(range(at.value("first"), at.value("last") + 1)))
         return Shape(frames, plate=at.node.name)
 
-    @stage(params=("scale", "seconds", "crash", "note"))
+    @stage(params=("scale", "seconds", "crash", "hang", "note"))
     def value(given, context):
         time.sleep(context["seconds"])
         if context["note"]:
             (Path(context["note"]) / f"{given['frame']}-{time.time_ns()}").touch()
+        if context["hang"] and given["frame"] in parse_frames(context["hang"]):
+            time.sleep(3600)
         if context["crash"] and given["frame"] in parse_frames(context["crash"]):
             os.kill(os.getpid(), signal.SIGSEGV)
             time.sleep(10)
@@ -83,26 +88,16 @@ class Save:
 NODES = {n.name: n for n in (Ramp, Save)}
 
 
-def document(last: int = 10, **ramp: object) -> dict:
-    """plate -> out."""
-    return {
-        "rotograph": 1,
-        "nodes": {
-            "plate": {"type": "Ramp", "last": last, **ramp},
-            "out": {"type": "Save", "inputs": {"image": "plate"}, "file": "out/####.bin"},
-        },
-    }
-
-
-def serve(path: str) -> None:
+def serve(path: str, limits: str = "{}") -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    listener.bind(f"{path}.new")
     listener.listen(64)
-    Server(listener, idle=None, worker=[sys.executable, __file__]).run()
+    os.rename(f"{path}.new", path)  # who sees it can connect
+    Server(listener, idle=None, worker=[sys.executable, __file__], **json.loads(limits)).run()
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(sys.argv[2])
+        serve(*sys.argv[2:])
     else:
         worker.main(NODES)

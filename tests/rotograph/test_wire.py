@@ -182,7 +182,7 @@ def test_the_client_runs_in_an_old_host():
         [
             str(old), "-W", "error", "-c",
             "import sys; sys.path.insert(0, sys.argv[1])\n"
-            "from rotograph_host import client, framing, place, segment\n"
+            "from rotograph_host import client, framing, segment, surroundings\n"
             "data = open(sys.argv[2], 'rb').read()\n"
             "(body,) = framing.Inbox().feed(data)\n"
             "print(framing.unpack(body)['graph']['rotograph'])\n"

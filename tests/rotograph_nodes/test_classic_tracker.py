@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rotograph.metrics import iou
+from rotograph_nodes import working
 from rotograph_nodes.models.classic import grade, motion, tracker
 
 PLATES = Path(__file__).resolve().parents[3] / "shared" / "plates"
@@ -59,7 +60,7 @@ def test_reversed_motion_is_the_motion_the_other_way(make_shot):
     shot = make_shot(frames=2)
     a, b = (tracker.encode(shot.pictures[f]) for f in (1001, 1002))
     there, back = motion.motion(a, b), motion.motion(b, a)
-    for name, field in motion.reverse(there).items():
+    for name, field in working.reverse(there).items():
         assert np.array_equal(field, back[name])
 
 

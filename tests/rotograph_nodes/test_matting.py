@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rotograph import exr, metrics
-from rotograph_nodes.models.classic.band import widen_where_soft
-from rotograph_nodes.models.classic.foreground import estimate_foreground
+from rotograph_nodes.band import widen_where_soft
+from rotograph_nodes.foreground import estimate_foreground
 from rotograph_nodes.models.classic.matting import estimate_alpha
-from rotograph_nodes.models.classic.trimap import (
+from rotograph_nodes.trimap import (
     apply_garbage_and_core,
     defocus_widening,
     motion_widening,

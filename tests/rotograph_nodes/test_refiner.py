@@ -115,7 +115,7 @@ def test_where_tiles_lie_does_not_show(monkeypatch):
     rgb = truth[..., None] * np.float32([0.9, 0.5, 0.2]) + 0.05 * np.abs(grain((130, 130, 3)))
     soft = cv2.GaussianBlur(truth, (0, 0), 2.0)
     whole = sharpen_edges(soft, rgb, 2.0, 1.0)
-    monkeypatch.setattr("rotograph_nodes.models.classic.tiles.SIZE", 37)
+    monkeypatch.setattr("rotograph_nodes.models.tiles.SIZE", 37)
     np.testing.assert_allclose(sharpen_edges(soft, rgb, 2.0, 1.0), whole, atol=1e-4)
 
 

@@ -27,6 +27,8 @@ ENVIRONMENT = wire.Environment(
     ocio="ocio://default",
     store_limit="53687091200",
     licences="commercial",
+    variables={"SHOT": "sh010"},
+    models="/studio/models",
 )
 PICTURE = wire.Picture(
     (0, 0, 4096, 2160), (-16, -16, 4112, 2176), ["R", "G", "B", "A"], 2.0, "ACEScg", "premultiplied"

@@ -26,9 +26,9 @@ def doctor(cache: Path | None) -> None:
             section = finding.section
             click.echo(click.style(section, bold=True))
         bad += finding.state == "bad"
-        click.echo(f"  {marks[finding.state]}{finding.name:18}{finding.value}")
+        click.echo(f"  {marks[finding.state]}{finding.name:22}{finding.value}")
         if finding.hint:
-            click.echo(f"  {'':20}-> {finding.hint}")
+            click.echo(f"  {'':24}-> {finding.hint}")
     if bad:
         click.echo(f"\n{bad} thing{'' if bad == 1 else 's'} to put right, marked with !")
         click.get_current_context().exit(1)

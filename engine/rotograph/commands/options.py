@@ -107,6 +107,20 @@ cache = click.option(
     metavar="DIR",
     help="Where results are kept.  [default: $ROTOGRAPH_CACHE, else your cache folder]",
 )
+
+
+def _keep_policy(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    ctx.meta["rotograph.licence_policy"] = value
+
+
+licence_policy = click.option(
+    "--licence-policy",
+    type=click.Choice(["commercial", "research", "any"]),
+    expose_value=False,
+    callback=_keep_policy,
+    help="Which models may be used, by their licence. A studio may allow less.  "
+    "[default: commercial]",
+)
 as_json = click.option(
     "--json",
     "as_json",
@@ -120,7 +134,7 @@ graph_file = click.argument(
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that works on a graph."""
-    for option in (debug, as_json, cache, output, settings, frames, graph_file):
+    for option in (debug, licence_policy, as_json, cache, output, settings, frames, graph_file):
         function = option(function)
     return function
 
@@ -141,9 +155,17 @@ def load_graph(path: Path, settings: tuple[str, ...]) -> Any:
     return graph
 
 
+def policy() -> Any:
+    """The licence policy of this command, as far as the studio lets it; raises ModelError."""
+    from rotograph import licence
+
+    return licence.decide(click.get_current_context().meta.get("rotograph.licence_policy"))
+
+
 def environment(cache: Path | None) -> Any:
     """The environment of a run; raises StoreError, ColourError, ModelError."""
     from rotograph.environment import Environment
+    from rotograph.models import Models
     from rotograph.store import Store
 
-    return Environment(Store(cache))
+    return Environment(Store(cache), Models(policy=policy()))

@@ -27,8 +27,38 @@ from rotograph.commands import options
 @click.option(
     "--detach", is_flag=True, help="Go on in the background as soon as clients can connect."
 )
+@click.option(
+    "--frame-memory",
+    type=options.Size(),
+    default="2G",
+    show_default=True,
+    metavar="SIZE",
+    help="How much of hosts' frames to keep on the chance that they are asked for again.",
+)
+@click.option(
+    "--model-memory",
+    type=options.Size(),
+    metavar="SIZE",
+    help="How much networks may take; the least recently used go first.  [default: what the device "
+    "has, or half of what is free]",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=1800.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give a result up that takes longer, for its model hangs; 0: never.",
+)
 @options.debug
-def serve(idle: float, private: bool, detach: bool) -> None:
+def serve(
+    idle: float,
+    private: bool,
+    detach: bool,
+    frame_memory: int,
+    model_memory: int | None,
+    patience: float,
+) -> None:
     """Run the engine in the foreground; it logs to standard error.
 
     Hosts and commands start one themselves when none runs, so this is for watching it, and for
@@ -36,8 +66,11 @@ def serve(idle: float, private: bool, detach: bool) -> None:
     """
     from rotograph import serving
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    # what a private engine says lands between what the job that started it says
+    level = logging.WARNING if private else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s")
+    limits = {"frames": frame_memory, "models": model_memory, "patience": patience or None}
     if private:
-        serving.serve_private(click.echo)
-    elif not serving.serve_shared(idle or None, detach):
+        serving.serve_private(click.echo, **limits)
+    elif not serving.serve_shared(idle or None, detach, **limits):
         click.echo("rotograph: an engine is running already; see rotograph status", err=True)

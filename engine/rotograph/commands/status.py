@@ -43,6 +43,10 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     worker, queue, frames = found["worker"], found["queue"], found["frames"]
     clients = ", ".join(f"{c['client']} ({c['pid']})" for c in found["clients"])
     size = options.human_size
+    models = [
+        m["model"] + (f" ({size(int(m['bytes']))})" if m["bytes"] != "0" else "")
+        for m in found["models"]
+    ]
     state = "ready" if worker["ready"] else "starting"
     restarts = f", restarted {worker['restarts']} times" if worker["restarts"] else ""
     return [
@@ -50,7 +54,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("up for", f"{found['uptime']:.0f} s"),
         ("device", found["device"] or "not known yet"),
         ("worker", f"{state}, {size(int(worker['memory']))}{restarts}"),
-        ("models", ", ".join(found["models"]) or "none loaded"),
+        ("models", ", ".join(models) or "none loaded"),
         ("clients", clients),
         ("queue", f"{queue['running']} running, {queue['waiting']} waiting"),
         ("speed", f"{found['frames_per_second']:.2f} frames/s over the last ten seconds"),

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from rotograph_nodes.models.classic.guide import grain_of, guide
-from rotograph_nodes.models.classic.tiles import placed, tiles
+from rotograph_nodes.models.tiles import placed, tiles
 
 _CERTAIN = 0.01  # alpha nearer to 0 or 1 than this is no edge
 _RIDGE = 1e-4  # least variance of the guide that says anything

@@ -18,8 +18,8 @@ from scipy.sparse.linalg import splu
 
 from rotograph.colour import harmless
 from rotograph_nodes.models.classic.laplacian import equations
-from rotograph_nodes.models.classic.tiles import Slices, placed, tiles
 from rotograph_nodes.models.classic.unmixing import unmix
+from rotograph_nodes.models.tiles import Slices, placed, tiles
 
 _STRENGTH = 1e-3  # of a sure guess against the Laplacian
 _HINT = 5e-4  # of what the mask says, in a band of this half width in pixels or less:

@@ -35,16 +35,6 @@ def motion(
     }
 
 
-def reverse(between: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same motion read from ``b`` to ``a``."""
-    return {
-        "forward": between["backward"],
-        "backward": between["forward"],
-        "forward_error": between["backward_error"],
-        "backward_error": between["forward_error"],
-    }
-
-
 def fetch(field: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """``(h, w[, c])`` float32: ``field`` read where ``flow`` points.
 

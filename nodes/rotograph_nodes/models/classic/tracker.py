@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from rotograph_nodes.models.both_ways import blend
 from rotograph_nodes.models.classic import appearance
 from rotograph_nodes.models.classic.cut import cut, edge_planes
 from rotograph_nodes.models.classic.grade import CERTAIN, grade, signed_distance
 from rotograph_nodes.models.classic.leap import layer_motion
 from rotograph_nodes.models.classic.motion import fetch
 from rotograph_nodes.models.classic.segmenter import tidy
+from rotograph_nodes.models.prompts import GridPrompts
 
 State = dict[str, np.ndarray]
 _BAND = 6  # pixels on either side of the moved boundary that are decided anew
@@ -43,9 +45,11 @@ def encode(picture: np.ndarray) -> dict[str, np.ndarray]:
     return {"picture": picture.astype(np.float16)}
 
 
-def start(features: Mapping[str, np.ndarray], logits: np.ndarray) -> State:
+def start(
+    features: Mapping[str, np.ndarray], logits: np.ndarray, asked: GridPrompts | None = None
+) -> State:
     """The state on an anchor: ``{"logits": (h, w) float16, "trust": (1,) float32}``."""
-    del features
+    del features, asked
     return {"logits": logits.astype(np.float16), "trust": np.ones(1, np.float32)}
 
 
@@ -55,12 +59,14 @@ def step(
     features_to: Mapping[str, np.ndarray],
     between: Mapping[str, np.ndarray],
     anchors: Sequence[tuple[State, Mapping[str, np.ndarray]]],
+    earlier: Sequence[State] = (),
 ) -> State:
-    """The state one frame on.
+    """The state one frame on; what is ``earlier`` than ``state`` takes no part.
 
     between: ``motion`` from the one frame to the other (``reverse`` it to go backward). anchors:
     (state, features) of the anchors on both sides, one or two: their colours count everywhere.
     """
+    del earlier
     before = state["logits"].astype(np.float32)
     back, error = layer_motion(before > 0, features_from, features_to, between)
     moved = fetch(before, back)
@@ -134,22 +140,7 @@ def fuse(
         for s, d in ((forward, distance_forward), (backward, distance_backward))
         if s is not None
     ]
-    if len(sides) == 1:
-        logits, trust, _ = sides[0]
-        return _pale(logits, trust), trust
-    (first, trust_a, far_a), (second, trust_b, far_b) = sides
-    weight_a = ((trust_a + 1e-3) / (far_a + 0.5)) ** 2
-    weight_b = ((trust_b + 1e-3) / (far_b + 0.5)) ** 2
-    share = weight_a / (weight_a + weight_b)
-    both, either = ((first > 0) & (second > 0)).sum(), ((first > 0) | (second > 0)).sum()
-    agree = float(both / either) if either else 1.0
-    trust = share * trust_a + (1.0 - share) * trust_b
-    confidence = float(np.clip(agree * (0.5 + 0.5 * trust), 0.0, 1.0))
-    mean = share * first + (1.0 - share) * second
-    # where one is sure of the contrary, how far away its own boundary is must not count
-    vote = share * np.clip(first, -1.0, 1.0) + (1.0 - share) * np.clip(second, -1.0, 1.0)
-    mean = np.where((mean > 0) == (vote > 0), mean, vote)
-    return _pale(mean, trust), confidence
+    return blend(sides)
 
 
 def _likeness(index: np.ndarray, kin: np.ndarray, within: np.ndarray, without: np.ndarray) -> float:
@@ -161,11 +152,6 @@ def _likeness(index: np.ndarray, kin: np.ndarray, within: np.ndarray, without: n
     typical = layer / (layer + around + 1e-9)
     usual = float((within * typical).sum() / within.sum())
     return float(np.clip(typical[index].mean() / usual, 0.0, 1.0))
-
-
-def _pale(logits: np.ndarray, trust: float) -> np.ndarray:
-    """Logits less certain by how little the track is trusted: a lost layer yields to a sure one."""
-    return logits * np.float32(0.5 + 0.5 * min(1.0, trust))
 
 
 def _around(mask: np.ndarray) -> tuple[slice, slice]:

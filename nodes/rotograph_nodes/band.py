@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from rotograph_nodes.models.classic.trimap import INSIDE, OUTSIDE, UNKNOWN
+from rotograph_nodes.trimap import INSIDE, OUTSIDE, UNKNOWN
 
 _SOFT = 0.1  # alpha this far from its known neighbour's has not come to its end
 

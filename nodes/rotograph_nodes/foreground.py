@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from rotograph_nodes.models.classic.tiles import placed, tiles
+from rotograph_nodes.models.tiles import placed, tiles
 
 _PURITY = 4  # how much more a nearly pure pixel counts than a mixed one
 _FLOOR = 1e-5  # weight of pixels that say nothing, where nothing better is in reach

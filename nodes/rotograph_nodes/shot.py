@@ -1,0 +1,241 @@
+"""shot: the command that finds who is in a plate, follows them and makes their mattes.
+
+It writes a graph that an artist can go on with: a layer for each object, with boxes on the frames
+where it was found, and the mattes of that graph. All it looks at goes through the engine's own
+nodes and store, so that running it again costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rotograph.commands import options
+
+GRAPH = "shot.json"
+MATTES = "mattes/matte.####.exr"
+ABSENT = "absent.exr"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  rotograph shot plate.####.exr --text "person, dog" --output shot
+  rotograph shot plate.####.exr --output shot              whatever moves, without any weights
+  rotograph shot plate.####.exr --set matte.outside=20     the same with a wider band
+
+Then correct the layers in the graph it wrote, or with: rotograph correct DIR/shot.json
+"""
+)
+@click.argument("plate", type=click.Path(path_type=Path))
+@click.option("--text", default="", help="What to look for, such as 'person, car'.")
+@click.option(
+    "--output",
+    "-o",
+    type=options.Folder(),
+    default=Path("shot"),
+    metavar="DIR",
+    help="Where the graph and the mattes go.  [default: shot]",
+)
+@click.option("--detector", default="", help="The model that finds.  [default: the best there is]")
+@click.option("--model", default="auto", show_default=True, help="It segments and follows.")
+@click.option("--matting", default="auto", show_default=True, help="It solves for alpha.")
+@click.option(
+    "--window",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Frames an object is followed without being found again.",
+)
+@click.option(
+    "--refresh",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Frames from one comparison of found and followed to the next.",
+)
+@click.option(
+    "--drop",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="What lies in two others or more by this share is left out.",
+)
+@click.option(
+    "--merge",
+    type=click.FloatRange(0, 1),
+    default=0.6,
+    show_default=True,
+    help="What lies in one other by this share is part of it.",
+)
+@click.option(
+    "--same",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="Intersection over union of two masks of one object.",
+)
+@click.option(
+    "--least",
+    type=click.FloatRange(0, 100),
+    default=0.2,
+    show_default=True,
+    help="Per cent of the picture that an object fills.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Least score of what is found.",
+)
+@click.option(
+    "--layers",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="At most so many objects, those that are there longest.",
+)
+@click.option("--graph-only", is_flag=True, help="Write the graph and make no mattes.")
+@options.settings
+@options.cache
+@options.licence_policy
+@options.debug
+@click.pass_context
+def shot(
+    ctx: click.Context,
+    plate: Path,
+    text: str,
+    output: Path,
+    detector: str,
+    model: str,
+    matting: str,
+    settings: tuple[str, ...],
+    cache: Path | None,
+    graph_only: bool,
+    layers: int,
+    threshold: float,
+    least: float,
+    **rules: Any,
+) -> None:
+    """Find what is in PLATE, follow it through the shot, and make a matte of each.
+
+    What is found on the frames is segmented, overlaps are dropped or merged, and objects are
+    followed in windows, forward and then backward, so that names stay the same.
+    """
+    from rotograph.commands.progress import Bar
+    from rotograph.commands.render import report, run
+    from rotograph.graph import Graph
+    from rotograph_nodes import objects
+    from rotograph_nodes.look import Look
+
+    environment = options.environment(cache)
+    output = output.absolute()
+    base = _base(plate.absolute(), text, environment, detector, model, matting)
+    graph = Graph.from_dict(base, output)
+    for assignment in settings:
+        graph.set(assignment)
+    with Bar() as bar:
+        look = Look(graph, environment, threshold, bar)
+        found = objects.follow(
+            look.frames,
+            look.found,
+            look.tracked,
+            objects.Rules(**rules, least=least / 100.0),
+        )
+    longest = sorted(found, key=lambda o: -len(o.masks))[:layers]
+    found = [o for o in found if o in longest]
+    if not found:
+        click.echo("nothing was found; lower --threshold or --least, or say more in --text")
+        ctx.exit(1)
+    document = _write(graph, found, look, output)
+    for o in found:
+        first = min(o.masks) if o.before is not None else look.frames[0]
+        last = max(o.masks) if o.after is not None else look.frames[-1]
+        anchors = ",".join(map(str, sorted(o.anchors)))
+        click.echo(f"{o.name:12}  {first}-{last}  found on {anchors}")
+    click.echo(f"graph   {document}")
+    if graph_only:
+        return
+    summary = run(Graph.load(document), environment, Bar(len(look.frames)))
+    report(summary)
+    click.echo(f"mattes  {output / MATTES}")
+    if not summary.complete:
+        ctx.exit(1)
+
+
+def _base(
+    plate: Path, text: str, environment: Any, detector: str, model: str, matting: str
+) -> dict[str, Any]:
+    """The graph's document, with no layers yet."""
+    detector = detector or (_reader(environment.models) if text else "auto")
+    return {
+        "rotograph": 1,
+        "nodes": {
+            "plate": {"type": "Read", "file": str(plate)},
+            "detect": {
+                "type": "Detect",
+                "inputs": {"plate": "plate"},
+                "model": detector,
+                "text": text,
+            },
+            "segment": {"type": "Segment", "inputs": {"plate": "plate"}, "model": model},
+            "track": {
+                "type": "Track",
+                "inputs": {"plate": "plate", "masks": "segment"},
+                "model": model,
+            },
+            "matte": {
+                "type": "Matte",
+                "inputs": {"plate": "plate", "logits": "track"},
+                "model": matting,
+            },
+            "refine": {"type": "Refine", "inputs": {"plate": "plate", "matte": "matte"}},
+            "out": {"type": "Write", "inputs": {"image": "refine"}, "file": MATTES},
+        },
+    }
+
+
+def _reader(models: Any) -> str:
+    """The best model that can be told what to look for, of those that are here if any is."""
+    readers = sorted(models.readers("detect"), key=lambda c: (models.installed(c), c.quality))
+    return readers[-1].name if readers else "auto"
+
+
+def _write(graph: Any, found: Sequence[Any], look: Any, output: Path) -> Path:
+    """The graph with its layers, beside it the empty mask of who is not there."""
+    prompts = [
+        {"frame": frame, "layer": o.name, "box": list(box)}
+        for o in found
+        for frame, piece in sorted(o.anchors.items())
+        for box in piece.boxes
+    ]
+    gone = [
+        {"frame": frame, "layer": o.name, "mask": ABSENT, "whole": True}
+        for o in found
+        for frame in (o.before, o.after)
+        if frame is not None
+    ]
+    output.mkdir(parents=True, exist_ok=True)
+    if gone:
+        _write_absent(look, output / ABSENT)
+    graph.nodes["segment"].set("prompts", prompts)
+    graph.nodes["track"].set("prompts", gone)
+    if "detect" in graph.nodes:
+        del graph.nodes["detect"]
+    return graph.save(output / GRAPH)
+
+
+def _write_absent(look: Any, path: Path) -> None:
+    """A mask of the plate's format with nothing in it."""
+    import numpy as np
+
+    from rotograph import exr
+    from rotograph.image import Image, ImageSpec
+
+    display = look.display
+    pixels = np.zeros((*display.shape, 1), np.float16)
+    exr.write(path, Image(ImageSpec(display, display, ("A",), alpha="straight"), pixels))

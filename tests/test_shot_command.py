@@ -1,0 +1,56 @@
+"""rotograph shot: from a plate and nothing else to mattes, and a graph to go on with."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from rotograph import exr
+from rotograph.cli import rotograph
+
+CLASSIC = ["--detector", "classic", "--model", "classic", "--matting", "classic"]
+
+
+def run(shot, *more):
+    output = shot.folder / "found"
+    arguments = ["shot", str(shot.folder / "plate.####.exr"), "--output", str(output)]
+    arguments += ["--set", "plate.colour_space=ACEScg", "--cache", str(shot.cache), *more]
+    return CliRunner().invoke(rotograph, arguments), output
+
+
+@pytest.mark.slow
+def test_a_moving_disc_is_found_followed_and_matted_without_weights(make_shot):
+    shot = make_shot(8)
+    done, output = run(shot, *CLASSIC)
+    assert done.exit_code == 0, done.output
+    assert "object_01" in done.output
+    document = json.loads((output / "shot.json").read_text())
+    prompts = document["nodes"]["segment"]["prompts"]
+    assert {p["layer"] for p in prompts} == {"object_01"}
+    for frame in shot.frames:
+        alpha = exr.read(output / "mattes" / f"matte.{frame}.exr").coverage() > 0.5
+        truth = exr.read(shot.truth(frame)).pixels[..., 0] > 0.5
+        assert (alpha & truth).sum() / (alpha | truth).sum() > 0.9, frame
+
+
+@pytest.mark.slow
+def test_a_plate_in_which_nothing_moves_says_so(make_shot):
+    shot = make_shot(4)
+    still = np.array(exr.read(shot.plate(1001)).pixels)
+    for frame in shot.frames:
+        shot.write_plate(frame, still)
+    done, output = run(shot, *CLASSIC)
+    assert done.exit_code == 1 and "nothing was found" in done.output
+    assert not (output / "shot.json").exists()
+
+
+def test_words_without_a_model_that_reads_name_one_to_pull(shot, monkeypatch, tmp_path):
+    monkeypatch.setenv("ROTOGRAPH_MODELS", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    done, _ = run(shot, "--text", "person")
+    assert done.exit_code == 1
+    assert "rotograph models pull grounding-dino" in done.output
+    assert "Traceback" not in done.output
