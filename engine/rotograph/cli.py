@@ -20,20 +20,27 @@ _BUILT_IN = {
     "lock": "rotograph.commands.correct:lock",
     "unlock": "rotograph.commands.correct:unlock",
     "nodes": "rotograph.commands.nodes:nodes",
+    "otio": "rotograph.commands.otio:otio",
+    "movie": "rotograph.commands.movie:movie",
+    "report": "rotograph.commands.report:report",
     "compare": "rotograph.commands.compare:compare",
+    "splines": "rotograph.commands.splines:splines",
+    "models": "rotograph.commands.models:models",
     "cache": "rotograph.commands.cache:cache",
     "doctor": "rotograph.commands.doctor:doctor",
+    "install": "rotograph.commands.install:install",
     "schema": "rotograph.commands.schema:schema",
     "serve": "rotograph.commands.serve:serve",
     "status": "rotograph.commands.status:status",
     "stop": "rotograph.commands.stop:stop",
 }
 _SECTIONS = {
-    "Make mattes": ("demo", "render", "plan"),
+    "Make mattes": ("demo", "render", "shot", "plan"),
     "Correct and approve": ("correct", "lock", "unlock"),
-    "Judge and look up": ("compare", "nodes", "schema"),
+    "Deliver": ("splines", "otio", "movie", "report"),
+    "Judge and look up": ("compare", "nodes", "models", "schema"),
     "Share an engine": ("serve", "status", "stop"),
-    "Keep house": ("cache", "doctor"),
+    "Keep house": ("install", "cache", "doctor"),
 }
 
 EPILOG = """\b

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import fileseq
 import numpy as np
 
@@ -14,7 +15,11 @@ from rotograph.errors import ComputeError, MediaError, MissingFrame
 from rotograph.frames import format_frames
 from rotograph.image import Image
 from rotograph.media import Plate
+from rotograph.metrics import SequenceScore
+from rotograph.picture import Cell, contact_sheet
 
+SHOWN = 5
+"""Frames of a difference sheet: the worst."""
 _PICTURES = frozenset({".exr", ".png", ".tif", ".tiff", ".dpx", ".jpg", ".jpeg"})
 
 
@@ -94,6 +99,49 @@ class Pair:
                 alpha = _alpha(matte, self.layer, self.mattes.file(frame))
                 whole[both.within(window)] = alpha[both.within(matte.spec.data)]
             yield frame, whole, _alpha(truth, self.layer, self.reference.file(frame + self.shift))
+
+
+def difference(alpha: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """``(H, W, 3)`` uint8: red where there is too much matte, blue where too little, else the
+    reference in dark grey. Errors are shown by their square root, so that small ones are seen."""
+    error = np.asarray(alpha, np.float32) - np.asarray(reference, np.float32)
+    shade = np.sqrt(np.abs(error))
+    grey = 60.0 * np.asarray(reference, np.float32) * (1 - shade)
+    paint = np.stack(
+        [
+            grey + np.where(error > 0, 255, 70) * shade,
+            grey + 90 * shade,
+            grey + np.where(error > 0, 50, 255) * shade,
+        ],
+        axis=-1,
+    )
+    return np.clip(np.rint(paint), 0, 255).astype(np.uint8)
+
+
+def difference_sheet(
+    path: Path | str, pair: Pair, score: SequenceScore, title: str, *, width: int = 400
+) -> None:
+    """Write a PNG of the frames with the largest mad: matte, reference and their difference.
+
+    Raises WriteError, and MediaError for a frame that is gone since.
+    """
+    worst = sorted(score.frames, key=lambda s: -s.mad)[:SHOWN]
+    figures = {one.frame: one for one in worst}
+    cells = []
+    for frame, alpha, reference in replace(pair, frames=tuple(sorted(figures))).read():
+        scale = min(1.0, width / alpha.shape[1])
+        size = (round(alpha.shape[1] * scale), max(1, round(alpha.shape[0] * scale)))
+        pictures = (_grey(alpha), _grey(reference), difference(alpha, reference))
+        small = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures]
+        cells.append(Cell(f"{frame}  mad {figures[frame].mad:.4f}", *small))
+    contact_sheet(
+        path, cells, title, "red: too much, blue: too little", ("matte", "reference", "difference")
+    )
+
+
+def _grey(alpha: np.ndarray) -> np.ndarray:
+    shown = np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8)
+    return np.repeat(shown[..., None], 3, axis=2)
 
 
 def _alpha(image: Image, layer: str | None, file: Path) -> np.ndarray:

@@ -80,12 +80,17 @@ def cell(
     return Cell(label, plate, matte, composite)
 
 
-def contact_sheet(path: Path | str, cells: Sequence[Cell], title: str, footnote: str = "") -> None:
+def contact_sheet(
+    path: Path | str,
+    cells: Sequence[Cell],
+    title: str,
+    footnote: str = "",
+    names: Sequence[str] = ("plate", "matte", "over grey"),
+) -> None:
     """Write a PNG: the frames side by side; plate, matte and composite over grey below each other.
 
-    Raises WriteError.
+    names: what the three rows are called, when they show something else. Raises WriteError.
     """
-    names = ("plate", "matte", "over grey")
     height, width = (max(c.plate.shape[i] for c in cells) for i in (0, 1))
     left, top = MARGIN + 84, MARGIN + 62
     page = np.full(

@@ -7,10 +7,11 @@ from pathlib import Path
 from rotograph_nodes.detect import Detect
 from rotograph_nodes.matte import Matte
 from rotograph_nodes.read import Read
+from rotograph_nodes.read_cryptomatte import ReadCryptomatte
 from rotograph_nodes.refine import Refine
 from rotograph_nodes.segment import Segment
 from rotograph_nodes.track import Track
 from rotograph_nodes.write import Write
 
-NODES = (Read, Detect, Segment, Track, Matte, Refine, Write)
+NODES = (Read, ReadCryptomatte, Detect, Segment, Track, Matte, Refine, Write)
 CARDS = Path(__file__).parent / "models" / "cards"

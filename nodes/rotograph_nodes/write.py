@@ -9,17 +9,22 @@ import numpy as np
 
 from rotograph import exr, sequence
 from rotograph.declare import Input, Value, node, stage
+from rotograph.deliver import cryptomatte
 from rotograph.environment import KEY_ATTRIBUTE
 from rotograph.errors import GraphError, WriteError
 from rotograph.exrheader import COMPRESSIONS
 from rotograph.image import Image
 from rotograph.parameter import Bool, Choice, File, Int
 from rotograph.shape import Shape
+from rotograph.whole import write_whole
 
 SPACE_ATTRIBUTE = "oiio:ColorSpace"
 """Where OpenImageIO, and so most hosts, look for the name of a file's colour space."""
 
-CONTENTS = ("matte", "plate+matte", "premultiplied")
+MODELS_ATTRIBUTE = "rotograph/models"
+"""The string attribute of a written EXR that names the models behind it and their licences."""
+
+CONTENTS = ("matte", "plate+matte", "premultiplied", "cryptomatte")
 
 
 @node(version=1)
@@ -27,7 +32,7 @@ class Write:
     """Write mattes to EXR files.
 
     One layer is written as channel A; several as <layer>.A each, and A for their union. With
-    {layer} in the name, each layer goes to a file of its own.
+    {layer} in the name, each layer goes to a file of its own. A Cryptomatte holds all of them.
     """
 
     image = Input("Mattes", "Masks", help="What to write.")
@@ -41,7 +46,8 @@ class Write:
         CONTENTS,
         "Content",
         "Matte: alpha only. Plate+matte: the plate's RGB untouched, and alpha. Premultiplied: the "
-        "foreground's own colour times alpha, scene-linear, for a merge.",
+        "foreground's own colour times alpha, scene-linear, for a merge. Cryptomatte: all layers "
+        "in one file, 32-bit, each picked by its name.",
     )
     compression = Choice("zip", COMPRESSIONS, "Compression", "How the EXR is compressed.")
     pixel_type = Choice(
@@ -49,6 +55,12 @@ class Write:
         ("half", "float"),
         "Pixel type",
         "Bits of a channel: 16 or 32. A plate that is written beside its matte keeps its own.",
+    )
+    manifest = Choice(
+        "header",
+        ("header", "sidecar"),
+        "Manifest",
+        "Where a Cryptomatte has the names of its layers: in the EXR, or in a JSON file beside it.",
     )
     version = Int(
         1,
@@ -75,6 +87,8 @@ class Write:
         shape = at.shape("image")
         if len(shape.frames) > 1 and not sequence.has_frame(text):
             raise GraphError(f"'{text}' has no place for the frame", hint="put #### before .exr")
+        if at.value("content") == "cryptomatte":
+            _check_cryptomatte(text, at.value("compression"), shape.layers)
         return Shape(shape.frames, shape.layers, plate=shape.plate, size=shape.size)
 
     def files(at):
@@ -98,18 +112,24 @@ class Write:
         names = sorted(given["mattes"], key=given["order"].index)
         alphas = {name: _alpha(given["mattes"][name], spec.data) for name in names}
         written = []
+        if context["content"] == "cryptomatte":
+            return [_write_cryptomatte(given, context, alphas)]
         for layer, path in context.files.items():
             mine = names if layer is None else [layer]
             channels = _colour(given, context, mine, alphas)
             if layer is None and len(mine) > 1:
                 channels |= {f"{name}.A": alphas[name] for name in mine}
-            channels["A"] = _union([alphas[name] for name in mine], given["overlap"])
+            channels["A"] = _union([alphas[name] for name in mine], given["overlap"], spec.data)
             image = Image(
                 replace(
                     spec,
                     channels=tuple(channels),
                     alpha="premultiplied" if context["content"] == "premultiplied" else "straight",
-                    attributes={**_stated(spec, context), KEY_ATTRIBUTE: context.key},
+                    attributes={
+                        **_stated(spec, context),
+                        KEY_ATTRIBUTE: context.key,
+                        MODELS_ATTRIBUTE: ", ".join(given["models"]),
+                    },
                 ),
                 np.stack(list(channels.values()), axis=-1),
             )
@@ -130,16 +150,45 @@ class Write:
             "mattes": {name: at.input("image", layer=name) for name in shape.layers},
             "order": Value(shape.layers),
             "overlap": Value(shape.overlap),
+            "models": Value(at.used_models()),
             # a layer's own file and one of all layers may come to have the same name
             "apart": Value("{layer}" in at.value("file")),
         }
-        if at.value("content") != "matte":
+        if at.value("content") == "cryptomatte":
+            stem = cryptomatte.sidecar_stem(at.value("file"))
+            needs["sidecar"] = Value(stem if at.value("manifest") == "sidecar" else None)
+        elif at.value("content") != "matte":
             needs["plate"] = at.plate("image", "image")
         if at.value("content") == "premultiplied":
             needs["foregrounds"] = {
                 name: at.input("image", layer=name, beside="foreground") for name in shape.layers
             }
         return needs
+
+
+def _check_cryptomatte(text, compression, layers):
+    """Raise GraphError, ComputeError for what would make no Cryptomatte."""
+    if "{layer}" in text:
+        raise GraphError("a Cryptomatte holds all layers", hint="take {layer} out of the name")
+    if compression not in cryptomatte.LOSSLESS:
+        raise GraphError(
+            f"{compression} would damage the ids of a Cryptomatte",
+            hint=f"set compression to one of {', '.join(cryptomatte.LOSSLESS)}",
+        )
+    cryptomatte.manifest_of(dict.fromkeys(layers))
+
+
+def _write_cryptomatte(given, context, alphas):
+    """The file written, its manifest beside it if that was asked for."""
+    (path,) = context.files.values()
+    made = cryptomatte.deliver(alphas, given["header"], sidecar=given["sidecar"])
+    image = made.image.with_attributes(**{KEY_ATTRIBUTE: context.key})
+    _make_folder(path.parent)
+    if made.sidecar is not None:
+        name, manifest = made.sidecar
+        write_whole(path.with_name(name), manifest)
+    exr.write(path, image, compression=context["compression"], pixel_type="float")
+    return path
 
 
 def _make_folder(folder):
@@ -162,8 +211,10 @@ def _alpha(matte, window):
     return matte.at(window).astype(np.float32)
 
 
-def _union(alphas, overlap):
+def _union(alphas, overlap, window):
     """Where any layer is: layers that do not overlap add up, others cover each other."""
+    if not alphas:
+        return np.zeros(window.shape, np.float32)
     if overlap == "independent":
         return 1.0 - np.prod([1.0 - a for a in alphas], axis=0)
     return np.minimum(np.sum(alphas, axis=0), 1.0)
@@ -210,6 +261,6 @@ def _colour(given, context, names, alphas):
         if given["overlap"] == "independent" and len(names) > 1:
             # what several layers cover is there once, as in their union
             total = np.sum([alphas[name] for name in names], axis=0)
-            union = _union([alphas[name] for name in names], "independent")
+            union = _union([alphas[name] for name in names], "independent", plate.spec.data)
             rgb *= np.divide(union, total, out=np.ones_like(total), where=total > 0)[..., None]
     return {name: rgb[..., i] for i, name in enumerate("RGB")}

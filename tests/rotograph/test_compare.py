@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rotograph import exr, metrics
-from rotograph.compare import Pair
+from rotograph import exr, metrics, stills
+from rotograph.compare import Pair, difference, difference_sheet
 from rotograph.errors import ComputeError, MediaError, MissingFrame
 from rotograph.image import Box, Image, ImageSpec
 
@@ -88,3 +88,20 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         score(matte, large)
     with pytest.raises(MissingFrame, match=r"frame 3.*there are 1-2"):
         Pair.open(matte, matte, frames=(2, 3))
+
+
+def test_the_difference_sheet_shows_the_worst_frames(tmp_path: Path) -> None:
+    for frame in range(1, 9):
+        write(tmp_path / f"truth.{frame:04d}.exr", A=0.5)
+        write(tmp_path / f"matte.{frame:04d}.exr", A=0.5 + frame / 32)
+    pair = Pair.open(tmp_path / "matte.####.exr", tmp_path / "truth.####.exr")
+    found = metrics.compare(pair.read())
+    difference_sheet(tmp_path / "sheet.png", pair, found, "worst")
+    sheet = stills.read(tmp_path / "sheet.png").pixels
+    assert sheet.shape[2] == 3 and sheet.shape[1] > 5 * 40  # five of eight
+
+    too_much, too_little = (
+        difference(np.full((2, 2), v, np.float32), np.full((2, 2), 0.5, np.float32))[0, 0]
+        for v in (0.9, 0.1)
+    )
+    assert too_much[0] > 2 * too_much[2] and too_little[2] > 2 * too_little[0]

@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
+from skimage import morphology
 
 from rotograph import exr, metrics
 from rotograph.errors import ComputeError
@@ -115,3 +117,90 @@ def test_the_measured_tables_are_reproduced(
     score = metrics.compare(frames())
     found = (score.mad, score.band, score.grad, score.dtssd)
     assert found == pytest.approx(figures, rel=0.05)
+
+
+def test_sums_and_squares_are_the_benchmarks_own() -> None:
+    reference = np.zeros((20, 50), np.float32)
+    matte = np.zeros((20, 50), np.float32)
+    matte[5], reference[6] = 0.5, 1
+    assert metrics.mse(matte, reference) == pytest.approx((50 * 0.25 + 50) / 1000)
+    assert metrics.sad(matte, reference) == pytest.approx((50 * 0.5 + 50) / 1000)
+
+
+def benchmark_connectivity(matte: np.ndarray, reference: np.ndarray) -> float:
+    """The evaluation code that the matting papers publish, step by step, in double precision."""
+    steps = np.arange(0, 1.1, 0.1)
+    reached = np.full(matte.shape, -1.0)
+    for index in range(1, len(steps)):
+        labels, count = ndimage.label((matte >= steps[index]) & (reference >= steps[index]))
+        omega = np.zeros(matte.shape, bool)
+        if count:
+            sizes = ndimage.sum_labels(np.ones(matte.shape), labels, range(1, count + 1))
+            omega = labels == 1 + int(np.argmax(sizes))
+        reached[(reached == -1) & ~omega] = steps[index - 1]
+    reached[reached == -1] = 1
+    degrees = []
+    for alpha in (matte, reference):
+        above = alpha - reached
+        degrees.append(1 - above * (above >= 0.15))
+    return float(np.abs(degrees[0] - degrees[1]).sum() / 1000)
+
+
+def test_connectivity_agrees_with_the_published_evaluation() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        # values of the 8-bit mattes that the papers compare, well away from the levels
+        blobs = [cv2.GaussianBlur(rng.random((40, 60)), (0, 0), s) for s in (3, 4)]
+        one, two = (np.clip((b - b.mean()) * 8 + 0.5, 0, 1) for b in blobs)
+        one, two = (np.floor(a * 63).astype(np.float32) / 63 for a in (one, two))
+        assert metrics.conn(one, two) == pytest.approx(benchmark_connectivity(one, two), abs=1e-5)
+
+
+def test_an_island_costs_connectivity_though_its_difference_is_the_same() -> None:
+    reference = np.zeros((50, 50), np.float32)
+    reference[10:30, 10:30] = 1
+    grown, island = reference.copy(), reference.copy()
+    grown[30:35, 10:30] = 0.1  # below what counts as apart
+    island[40:45, 10:20] = 0.2
+    assert metrics.sad(grown, reference) == pytest.approx(metrics.sad(island, reference))
+    assert metrics.conn(grown, reference) == 0
+    assert metrics.conn(island, reference) == pytest.approx(50 * 0.2 / 1000)
+
+
+def test_each_frame_has_its_own_figures() -> None:
+    frames = [(1001, disc(40), disc(40)), (1002, disc(42), disc(40))]
+    score = metrics.compare(frames)
+    first, second = (one.as_dict() for one in score.frames)
+    assert (first["frame"], first["sad"], first["conn"]) == (1001, 0, 0)
+    assert second["mse"] > 0 and second["dtSSD"] > 0
+    for name in ("mad", "mse", "sad", "band", "grad", "conn", "F"):
+        assert score.as_dict()[name] == pytest.approx((first[name] + second[name]) / 2)
+
+
+def davis_f(mask: np.ndarray, truth: np.ndarray) -> float:
+    """DAVIS' own steps: its boundary map, a disc of 0.008 of the diagonal, precision, recall."""
+
+    def boundary(inside: np.ndarray) -> np.ndarray:
+        east, south, both = (np.zeros_like(inside) for _ in range(3))
+        east[:, :-1], south[:-1], both[:-1, :-1] = inside[:, 1:], inside[1:], inside[1:, 1:]
+        edge = (inside ^ east) | (inside ^ south) | (inside ^ both)
+        edge[-1], edge[:, -1] = inside[-1] ^ east[-1], inside[:, -1] ^ south[:, -1]
+        edge[-1, -1] = False
+        return edge
+
+    disc = morphology.disk(np.ceil(0.008 * np.linalg.norm(mask.shape)))
+    found, wanted = boundary(mask), boundary(truth)
+    precision = (found & ndimage.binary_dilation(wanted, disc)).sum() / found.sum()
+    recall = (wanted & ndimage.binary_dilation(found, disc)).sum() / wanted.sum()
+    return 2 * precision * recall / (precision + recall)
+
+
+def test_the_boundary_score_agrees_with_davis_step_by_step() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        blobs = [cv2.GaussianBlur(rng.random((96, 160)), (0, 0), 6) for _ in range(2)]
+        one = (blobs[0] > blobs[0].mean()).astype(np.float32)
+        two = (blobs[0] + 0.3 * blobs[1] > (blobs[0] + 0.3 * blobs[1]).mean()).astype(np.float32)
+        expected = davis_f(one > 0.5, two > 0.5)
+        assert 0.2 < expected < 1
+        assert metrics.f_measure(one, two) == pytest.approx(expected)

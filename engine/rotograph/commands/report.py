@@ -1,0 +1,93 @@
+"""report: a page about a shot, to be opened in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rotograph.commands import options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  rotograph report shot.json report.html
+  rotograph report shot.json report.html --frames 1001-1100 --title sc010_0010
+
+The page is one file with everything in it: mail it, or put it beside the delivery.
+"""
+)
+@options.graph_file
+@click.argument("page", metavar="PAGE.html", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--title", help="The page's title.  [default: the graph's name]")
+@options.frames
+@options.settings
+@options.output
+@options.cache
+@options.debug
+def report(
+    graph_file: Path,
+    page: Path,
+    title: str | None,
+    frames: tuple[int, ...] | None,
+    settings: tuple[str, ...],
+    output: Path | None,
+    cache: Path | None,
+) -> None:
+    """Render a graph and write a page that shows what came of it.
+
+    Pictures with the layers drawn over them, confidence over time, the frames that need a look,
+    models and their licences, colour, keys. What is there already is not made again.
+    """
+    from rotograph.commands.progress import Bar
+    from rotograph.commands.render import report as say
+    from rotograph.commands.render import run
+
+    graph = options.load_graph(graph_file, settings)
+    environment = options.environment(cache)
+    summary = run(graph, environment, Bar(len(frames) if frames else None), frames, output)
+    say(summary)
+    if not summary.complete:
+        click.get_current_context().exit(1)
+    tell(page, graph, environment, frames, output, summary, title or graph_file.stem)
+
+
+def tell(
+    page: Path,
+    graph: Any,
+    environment: Any,
+    frames: tuple[int, ...] | None,
+    output: Path | None,
+    summary: Any,
+    title: str,
+    *,
+    quiet: bool = False,
+) -> None:
+    """Write the page of a render that is done, with a progress bar; raises WriteError.
+
+    quiet: nothing on standard output, which a script reads.
+    """
+    from rotograph.commands.progress import Bar
+    from rotograph.commands.running import stoppable
+    from rotograph.deliver.finished import Finished
+    from rotograph.deliver.report import write_report
+    from rotograph.frames import format_frames
+
+    folder = output.absolute() if output else None
+    shot = Finished.rendered(graph, environment, frames, folder)
+    wanted = [f for f in frames or shot.frames if f not in summary.skipped]
+    with Bar() as bar:
+
+        def work(stop: Any) -> Any:
+            def show(done: int, total: int) -> None:
+                bar.show("drawing", done, total, frames=done)
+
+            return write_report(page.absolute(), shot, wanted, title, summary, show)
+
+        found = stoppable(work, lambda: "rotograph: stopped; no page was written")
+    look = format_frames(flag.frame for flag in found)
+    click.echo(f"look at {look}" if look else "nothing stood out", err=True)
+    if not quiet:
+        click.echo(page)

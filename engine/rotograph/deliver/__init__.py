@@ -1,0 +1,1 @@
+"""What leaves Rotograph for other programs and people: mattes as they take them."""
