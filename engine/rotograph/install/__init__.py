@@ -1,0 +1,1 @@
+"""Putting the nodes into a compositing host, and taking them out again without a trace."""
