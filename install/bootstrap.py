@@ -2,7 +2,9 @@
 """From a fresh checkout to a running Rotograph, with nothing but Python.
 
     python3 install/bootstrap.py demo              render the demo shot
-    python3 install/bootstrap.py test              run the whole test suite
+    python3 install/bootstrap.py test              run the whole test suite, networks and all
+    python3 install/bootstrap.py test --no-networks    without PyTorch; what needs it skips
+    python3 install/bootstrap.py plugin            build the OpenFX plugin into build/
     python3 install/bootstrap.py install           only make .venv and install into it
     python3 install/bootstrap.py install --networks    PyTorch and what the networks need, too
 
@@ -30,7 +32,7 @@ NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
 # installed without an isolated build that would fetch it again each time.
 BASE = (
     ("build tool", ["hatchling", "editables"], {}),
-    ("packages", ["--no-build-isolation", "--editable", f"{ROOT}[demo,test]"], {}),
+    ("packages", ["--no-build-isolation", "--editable", f"{ROOT}[demo,otio,plugin,test]"], {}),
 )
 # torch alone and first: whatever resolves it along with others may take a newer build with
 # gigabytes of CUDA packages. sam2 is a source package that would build CUDA code, and asks for
@@ -40,7 +42,7 @@ NETWORKS = (
     ("PyTorch", ["torch"], {}),
     (
         "network packages",
-        ["hydra-core", "iopath", "tqdm", "transformers", "safetensors", "onnxruntime", *WHEELS],
+        ["--no-build-isolation", "--editable", f"{ROOT}[matting,networks,onnx]", *WHEELS],
         {},
     ),
     ("SAM 2", ["--no-build-isolation", "--no-deps", "sam2"], {"SAM2_BUILD_CUDA": "0"}),
@@ -177,12 +179,18 @@ def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="bootstrap.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("command", choices=["demo", "test", "install"])
-    parser.add_argument("--networks", action="store_true", help="what the networks need, too")
+    parser.add_argument("command", choices=["demo", "test", "plugin", "install"])
+    parser.add_argument(
+        "--networks",
+        action=argparse.BooleanOptionalAction,
+        help="what the networks need, too (default: for test)",
+    )
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help=argparse.SUPPRESS)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "install" and rest:
         parser.error("install takes no " + " ".join(rest))
+    if known.networks is None:
+        known.networks = known.command == "test"
     known.rest = rest[1:] if rest[:1] == ["--"] else rest
     return known
 
@@ -201,6 +209,10 @@ def main(arguments):
     programs = {
         "demo": [str(venv / "bin" / "rotograph"), "demo"],
         "test": [str(venv / "bin" / "python"), "-m", "pytest"],
+        "plugin": [
+            str(venv / "bin" / "python"),
+            str(ROOT / "install" / "build_plugin.py"),
+        ],
     }
     if asked.command == "install":
         return 0

@@ -76,7 +76,7 @@ def test_an_old_python_is_told_what_to_do(bootstrap: ModuleType) -> None:
 
 
 def test_all_that_is_needed_is_pinned_and_installed_as_pinned(pins: dict[str, str]) -> None:
-    here = needed("rotograph", frozenset({"", "demo", "test"}), {})
+    here = needed("rotograph", frozenset({"", "demo", "otio", "plugin", "test"}), {})
     here |= needed("hatchling", frozenset(), {"hatchling": importlib.metadata.version("hatchling")})
     assert {name: pins.get(name) for name in here} == here
 
@@ -130,7 +130,10 @@ def venv(tmp_path: Path, bootstrap: ModuleType) -> Path:
         text=True,
         check=True,
     ).stdout[:-1]
-    state = {"base": bootstrap.stamp(bootstrap.BASE, version)}
+    state = {
+        "base": bootstrap.stamp(bootstrap.BASE, version),
+        "networks": bootstrap.stamp(bootstrap.BASE + bootstrap.NETWORKS, version),
+    }
     (made / "rotograph-install.json").write_text(json.dumps(state))
     return made
 
