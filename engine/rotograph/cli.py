@@ -30,6 +30,7 @@ _BUILT_IN = {
     "doctor": "rotograph.commands.doctor:doctor",
     "install": "rotograph.commands.install:install",
     "schema": "rotograph.commands.schema:schema",
+    "check": "rotograph.commands.check:check",
     "serve": "rotograph.commands.serve:serve",
     "status": "rotograph.commands.status:status",
     "stop": "rotograph.commands.stop:stop",
@@ -38,7 +39,7 @@ _SECTIONS = {
     "Make mattes": ("demo", "render", "shot", "plan"),
     "Correct and approve": ("correct", "lock", "unlock"),
     "Deliver": ("splines", "otio", "movie", "report"),
-    "Judge and look up": ("compare", "nodes", "models", "schema"),
+    "Judge and look up": ("compare", "nodes", "models", "schema", "check"),
     "Share an engine": ("serve", "status", "stop"),
     "Keep house": ("install", "cache", "doctor"),
 }

@@ -14,18 +14,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rotograph import exr, media
+from rotograph.declare import Result
 from rotograph.environment import Environment
 from rotograph.errors import GraphError, PromptError, WriteError, did_you_mean
 from rotograph.execution import Execution, Limits
 from rotograph.frozen import write_frozen
 from rotograph.graph import Graph, Node
-from rotograph.image import Image, ImageSpec
+from rotograph.inline import frozen_image, inline_mask, is_inline
 from rotograph.mask import MaskLogits
 from rotograph.needs import Keys, NotYet
-from rotograph.plan import plan_outputs
+from rotograph.plan import missing, plan_outputs
 from rotograph.prompt import Prompt
 from rotograph.render import Watch, compute
 
@@ -87,11 +86,7 @@ def tracker_of(graph: Graph, name: str | None = None) -> Node:
 
     Raises GraphError.
     """
-    able = [
-        n.name
-        for n in graph
-        if n.type.output is not None and n.type.output.wire == "Masks" and "masks" in n.type.inputs
-    ]
+    able = _trackers(graph)
     if name is not None:
         node = graph.node(name)
         if name not in able:
@@ -103,6 +98,10 @@ def tracker_of(graph: Graph, name: str | None = None) -> Node:
             hint=f"--node {' or '.join(able)}" if able else "add a Track node",
         )
     return graph.nodes[able[0]]
+
+
+def _trackers(graph: Graph) -> list[str]:
+    return [n.name for n in graph if n.type.corrects]
 
 
 def correct(
@@ -122,7 +121,7 @@ def correct(
     target = tracker_of(graph, node)
     present = Present(graph, environment, watch, stop)
     for prompt in prompts:
-        if prompt.mask is not None:
+        if prompt.mask is not None and not is_inline(prompt.mask):
             media.read_spec(graph.resolve_path(prompt.mask))  # a mask that is not there
     frozen: list[Path] = []
     known = list(target.value("prompts"))
@@ -154,17 +153,54 @@ def freeze_mask(graph: Graph, mask: MaskLogits, layer: str, frame: int) -> Path:
 
     Raises WriteError, GraphError while the document has no file.
     """
-    window = mask.window
-    alpha = (1.0 / (1.0 + np.exp(-mask.at(window)))).astype(np.float16)
-    named = hashlib.blake2b(alpha.tobytes(), digest_size=4).hexdigest()
+    image = frozen_image(mask)
+    named = hashlib.blake2b(image.pixels.tobytes(), digest_size=4).hexdigest()
     folder = graph.frozen_folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"the folder cannot be made: {error.strerror}", file=folder) from None
     path = folder / f"{layer}.{frame}.{named}.exr"
-    exr.write(path, Image(ImageSpec(window, window, ("A",), alpha="straight"), alpha[..., None]))
+    exr.write(path, image)
     return path
+
+
+def frozen_prompt(keys: Keys, node: str, layer: str, frame: int) -> Prompt | None:
+    """What the first prompt put here would freeze, as a prompt with the mask within its text.
+
+    For a document that has no folder, a host's. node: whose result is looked at; the correction is
+    for the tracker behind it. Looked up only: None where the mask is not in the store, is empty, or
+    the frame is an anchor of the layer already. Raises GraphError.
+    """
+    graph: Graph = keys.graph
+    target = tracker_of(graph, _tracker_behind(graph, node))
+    if any((p.layer, p.frame) == (layer, frame) for p in target.value("prompts")):
+        return None
+    try:
+        there = layer in keys.shape(target.name).layers
+        need = keys.output(target.name, frame, layer) if there else None
+    except NotYet:
+        return None
+    if not isinstance(need, Result) or missing(keys, need)[:-1]:
+        return None
+    execution = Execution(keys.world, Limits())
+    execution.keys = keys
+    mask = execution.fetch(need)
+    if not (mask.logits > 0).any():
+        return None
+    return Prompt(frame, layer, mask=inline_mask(mask), whole=True)
+
+
+def _tracker_behind(graph: Graph, node: str) -> str:
+    """The nearest node that takes corrections, this one or one that it is made from."""
+    waiting, seen = [node], set()
+    while waiting:
+        name = waiting.pop(0)
+        if name in _trackers(graph):
+            return name
+        seen.add(name)
+        waiting += [n for n in graph.node(name).inputs.values() if n not in seen]
+    raise GraphError("takes no corrections", node=node)
 
 
 def lock(

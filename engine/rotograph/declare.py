@@ -24,7 +24,7 @@ with values in their place, and a context with the parameters that the stage nam
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -77,12 +77,13 @@ class Result:
 class Leaf:
     """A need: something outside the graph, named by its content.
 
-    kind: "pixels" or "attributes" of one frame of a plate, "mask" (a file of a prompt), "frozen"
-    (an approved result). path: the file, absolute. index: the frame within a movie, else None.
+    kind: "pixels" or "attributes" of one frame of a plate, "mask" (a file of a prompt), "inline" (a
+    mask within a prompt's text, which then is the path), "frozen" (an approved result). path: the
+    file, absolute. index: the frame within a movie, else None.
     selection: what of the file is meant, such as (("layer", "diffuse"),).
     """
 
-    kind: Literal["pixels", "attributes", "mask", "frozen"]
+    kind: Literal["pixels", "attributes", "mask", "inline", "frozen"]
     path: str
     index: int | None = None
     selection: tuple[tuple[str, str], ...] = ()
@@ -116,6 +117,7 @@ class Stage:
     run side by side beyond the machine's memory.
     smaller: the ways in which it can be computed when the memory runs out all the same, of
     ``smaller.MODES``; its context's ``numeric`` then says which. Its models' cards name theirs.
+    together: computes several layers of a frame; see ``layers``.
     """
 
     compute: Callable[..., Any]
@@ -132,10 +134,22 @@ class Stage:
     memory: int = 0
     smaller: tuple[str, ...] = ()
     needs_function: Callable[..., Needs] | None = field(default=None, repr=False)
+    together: Callable[..., Iterable[Any]] | None = field(default=None, repr=False)
 
     def needs(self, function: Callable[..., Needs]) -> Stage:
         """Decorator: the function that says what this stage is given."""
         self.needs_function = function
+        return self
+
+    def layers(self, function: Callable[..., Iterable[Any]]) -> Stage:
+        """Decorator: what computes several layers of one frame at once, where that is faster.
+
+        It receives a list of what each is given and a list of contexts, and gives the results in
+        that order, one after the other if they are made so. None of them may depend on which
+        others are there, beyond the tolerance that the model states: whether it is called, and
+        with whom, is not in any key. How many it is handed at most, the models' cards say.
+        """
+        self.together = function
         return self
 
 
@@ -155,6 +169,8 @@ class NodeType:
     describe: from the node's parameters and what is wired to it, the Shape of its output; raises
     GraphError for what a document may not say, beyond what each parameter checks.
     files: of a node with an effect, the files that it writes on a frame.
+    asks: from a Node, parameter -> what a model that is chosen for it ("auto") has to do, in the
+    words of ``models.ASKED`` or as roles beside the one that a stage names.
     """
 
     name: str
@@ -166,11 +182,17 @@ class NodeType:
     output: Output | None
     describe: Callable[..., Shape]
     files: Callable[..., Any] | None = None
+    asks: Callable[..., Mapping[str, tuple[str, ...]]] | None = None
 
     @property
     def effect(self) -> Stage | None:
         """The stage that writes files, if the node has one."""
         return next((s for s in self.stages.values() if s.effect), None)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it takes masks and gives masks: then its prompts are corrections."""
+        return self.output is not None and self.output.wire == "Masks" and "masks" in self.inputs
 
 
 def node(*, version: int, output: Output | None = None) -> Callable[[type], NodeType]:
@@ -208,6 +230,7 @@ def node(*, version: int, output: Output | None = None) -> Callable[[type], Node
             output=output,
             describe=members["describe"],
             files=members.get("files"),
+            asks=members.get("asks"),
         )
 
     return declare

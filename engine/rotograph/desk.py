@@ -151,8 +151,8 @@ class Desk:
         number = client.peer.number
         if not request.environment.store or not request.folder:
             raise WireError("the environment's store and the folder must be absolute paths")
-        if isinstance(request, wire.Mattes) and len(request.frames or ()) != 1:
-            raise WireError("a matte is asked for on exactly one frame")
+        if isinstance(request, wire.Mattes | wire.Freeze) and len(request.frames or ()) != 1:
+            raise WireError("this is asked for on exactly one frame")
         for plate in request.plates.values():
             wire.picture_bytes(plate.picture, "float32")
         mine = sum(1 for job in self._jobs for owner, _ in job.listeners if owner == number)

@@ -25,9 +25,15 @@ from rotograph.lease import unlink
 from rotograph.listing import KEY
 
 State = Literal["known", "moved", "new", "gone"]
+RUNS = "runs"
+"""The folder of notes on runs; see ``lastrun``."""
 MANY = 8
 """Notes files in one folder from which on they are made one."""
 MAX_BYTES = 256 << 20
+OLD = 180 * 86400.0
+"""Seconds after which a notes file that nobody wrote anew is forgotten."""
+LEAST = 64 << 20
+"""Bytes that all notes together may always have."""
 LOOK = 0.5
 """Seconds for which what other processes noted may go unseen."""
 
@@ -199,6 +205,26 @@ class Receipts(_FileNotes):
     def _kept(self, now: Stamp) -> tuple[int, int, int, int]:
         # moving a delivery to another disk and back changes nothing in it
         return (now.size, now.mtime_ns, 0, 0)
+
+
+def bound(root: Path | str, limit: int, now: float) -> int:
+    """Forget notes that are old, and the oldest while all together are over ``limit`` bytes.
+
+    Notes only spare reading files again. Returns the bytes freed.
+    """
+    found = []
+    for folder in (DigestIndex.kind, Receipts.kind, RUNS):
+        for path in Path(root, folder).rglob("*"):
+            status = stamp(path)
+            if status is not None and path.suffix in (".notes", ".run"):
+                found.append((status.mtime_ns / 1e9, status.size, path))
+    left = total = sum(size for _, size, _ in found)
+    for written, size, path in sorted(found):
+        if now - written < OLD and left <= limit:
+            break
+        unlink(path)
+        left -= size
+    return total - left
 
 
 def _load(place: Path) -> dict[Path, Notes]:

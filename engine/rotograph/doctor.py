@@ -156,6 +156,7 @@ def _models() -> Iterator[Finding]:
         return
     if not any(any(card.adapters.values()) for card in cards):
         yield Finding("models", "cards", "none can run", "bad", "install Rotograph again")
+    waiting: dict[tuple[str, ...], list[str]] = {}
     for card in cards:
         able = [role for role, adapter in card.adapters.items() if adapter]
         lost = sorted({m for m in map(_missing, filter(None, card.adapters.values())) if m})
@@ -164,14 +165,19 @@ def _models() -> Iterator[Finding]:
             why = f"known, but cannot run in this version ({', '.join(card.adapters)})"
             yield Finding("models", card.name, why, "note", "use classic")
         elif lost:
-            hint = f"python -m pip install {' '.join(lost)}"
-            yield Finding("models", card.name, f"needs {', '.join(lost)}", "note", hint)
+            waiting.setdefault(tuple(lost), []).append(card.name)
         else:
             licence = f"{card.licence}{'' if card.commercial else ', not for commercial work'}"
             weights = ", its weights are here" if card.files else ", no weights to download"
             if find(card, where) is None and card.files:
                 weights = ", not downloaded"
             yield Finding("models", card.name, f"{', '.join(able)} ({licence}{weights})")
+    for lost, names in waiting.items():
+        hint = f"python -m pip install {' '.join(lost)}"
+        if "torch" in lost:  # whose right build pip alone does not choose
+            hint = "python install/bootstrap.py install --networks"
+        told = f"need {', '.join(lost)}: {', '.join(names)}"
+        yield Finding("models", f"{len(names)} more", told, "note", hint)
 
 
 def _missing(adapter: str) -> str:

@@ -24,14 +24,13 @@ from rotograph.digests import DigestIndex, Receipts, Stamp, stamp
 from rotograph.errors import MediaError, RotographError
 from rotograph.frozen import read_frozen
 from rotograph.image import Image, ImageSpec
+from rotograph.inline import read_inline
 from rotograph.key import digest
 from rotograph.models import Models
 from rotograph.movie import EXTENSIONS as MOVIES
 from rotograph.pack import unpack
+from rotograph.stamped import KEY_ATTRIBUTE, as_written
 from rotograph.store import Store
-
-KEY_ATTRIBUTE = "rotograph/key"
-"""The string attribute of a written EXR that says which result it holds."""
 
 _ROWS = 8
 """Rows hashed at a time: what fits into the processor's second cache at 4096 pixels."""
@@ -177,6 +176,8 @@ class Environment:
         """The digest of a leaf, when it is known and the file is as it was."""
         if leaf.kind == "frozen":
             return bytes.fromhex(Path(leaf.path).stem)
+        if leaf.kind == "inline":
+            return digest(leaf.path)
         at = stamp(leaf.path)
         found = self._leaves.get(leaf)
         if found is not None and found[0] == at:
@@ -189,6 +190,8 @@ class Environment:
 
     def moved(self, leaf: Leaf) -> bool:
         """Whether the leaf was known once, and its file has been touched or changed since."""
+        if leaf.kind == "inline":
+            return False
         return self.digests.look(leaf.path, _selection(leaf)).state == "moved"
 
     def has(self, key: bytes) -> bool:
@@ -216,6 +219,10 @@ class Environment:
             return "unsure"
         return "foreign" if held is None else "stale"
 
+    def untouched(self, path: Path) -> bool:
+        """Whether a file of ours has the pixels that Write gave it, as far as can be known."""
+        return self.receipts.look(path).state == "known" or as_written(path)
+
     @staticmethod
     def _held(path: Path) -> object | None:
         """The key of the result that a file says it holds; None when it is not one of ours."""
@@ -240,6 +247,8 @@ class Environment:
     def _read(self, leaf: Leaf) -> Any:
         if leaf.kind == "frozen":
             return read_frozen(Path(leaf.path))
+        if leaf.kind == "inline":
+            return read_inline(leaf.path)
         spec_only = leaf.kind == "attributes"
         choice = {name: json.loads(value) for name, value in leaf.selection}
         if leaf.index is not None:

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 _SHOWN = 80
+_LONGEST = 400
+"""Characters of a message: a name in a document may be a whole book."""
 
 
 class RotographError(Exception):
@@ -72,7 +74,8 @@ class RotographError(Exception):
             where.append(f"frame {self.frame}")
         if self.file is not None:
             where.append(self.file)
-        line = self.message if not where else f"{', '.join(where)}: {self.message}"
+        line = self.message if len(self.message) <= _LONGEST else f"{self.message[:_LONGEST]}…"
+        line = line if not where else f"{', '.join(where)}: {line}"
         if self.hint:
             line = f"{line}; {self.hint}"
         # a path or a document may hold halves of characters, which no terminal takes
@@ -147,7 +150,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     lowered = {k.lower(): k for k in known}
     if name.lower() in lowered:
         return lowered[name.lower()]
-    found = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(name[:_SHOWN].lower(), list(lowered), n=1, cutoff=0.5)
     return lowered[found[0]] if found else None
 
 

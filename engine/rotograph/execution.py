@@ -8,8 +8,9 @@ consumer has run: that costs memory and speed, never a result.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from rotograph.needs import Entry, Keys
 from rotograph.pack import pack, unpack
 from rotograph.plan import missing
 from rotograph.smaller import SAID, Smaller, ran_out
+from rotograph.together import Together
 
 _LEAST_KEPT, _FRAMES_KEPT = 64 << 20, 10
 
@@ -59,7 +61,9 @@ class Outcome:
 
     computed, reused: node -> frames. written: files. failed: frames that were not written.
     errors: each cause once. smaller: node -> mode -> the frames that were made so, or taken from a
-    run that made them so, because the memory ran out (see ``smaller``).
+    run that made them so, because the memory ran out (see ``smaller``). seconds: node -> how long
+    it computed and read, of all threads together; what it waited for is others'. planned: seconds
+    before that, of planning and of reading what was never read.
     """
 
     computed: dict[str, set[int | None]] = field(default_factory=dict)
@@ -67,6 +71,8 @@ class Outcome:
     failed: set[int] = field(default_factory=set)
     errors: list[RotographError] = field(default_factory=list)
     smaller: dict[str, dict[str, set[int | None]]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    planned: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ class Execution:
         self.outcome = Outcome()
         self.stop = threading.Event()
         self._smaller = Smaller()
+        self._together = Together(self)
         self._locks: dict[Any, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -128,8 +135,10 @@ class Execution:
         return value
 
     def _name(self, need: Result | Leaf) -> Any:
-        """Results go by their keys, for two nodes may need the same one."""
-        return self._key(self.keys.entry(need)) if isinstance(need, Result) else need
+        """Results go by their keys, for two nodes may need the same one; a plate frame that no
+        plan asked for has none yet."""
+        key = self._key(self.keys.entry(need)) if isinstance(need, Result) else None
+        return need if key is None else key
 
     def _key(self, entry: Entry) -> bytes:
         """Of the recipe that really ran, or is about to."""
@@ -174,14 +183,41 @@ class Execution:
             if self._there(entry):
                 self._smaller.made(self.keys, entry)
                 return
-            value = self.compute(entry)
-            if entry.stage.per == "shot":
-                self.environment.small[entry.key] = value
-            key, mode = self._key(entry), self._smaller.mode(entry)
-            record = replace(pack(value), flags=(mode,) if mode else ())
-            self._smaller.made(self.keys, entry)
-            stored = self.environment.store.put(key, record, tier=entry.stage.tier)
-            self.kept.put(key, unpack(record), pin=not stored)
+            self._keep(entry, self.compute(entry))
+
+    def attempt(self, entry: Entry) -> Exception | None:
+        """``run``, and what went wrong."""
+        try:
+            self.run(entry)
+        except Exception as error:
+            return error
+        return None
+
+    def run_together(self, entries: Sequence[Entry]) -> list[Exception | None]:
+        """``attempt`` for several layers of one node, stage and frame, at once if that works.
+
+        Whatever goes wrong with all of them is tried again with each by itself.
+        """
+        with ExitStack() as held:
+            for entry in sorted(entries, key=lambda e: e.key):  # so that nobody waits in a circle
+                held.enter_context(self._single(entry.key))
+            left = [e for e in entries if not self._smaller.mode(e) and not self._there(e)]
+            stopped = self._together.compute(left)
+        return [stopped or self.attempt(entry) for entry in entries]
+
+    def made(self, entry: Entry, value: Any) -> None:
+        """Count and keep the value of an entry that was computed beside ``compute``."""
+        self._count(entry)
+        self._keep(entry, value)
+
+    def _keep(self, entry: Entry, value: Any) -> None:
+        if entry.stage.per == "shot":
+            self.environment.small[entry.key] = value
+        key, mode = self._key(entry), self._smaller.mode(entry)
+        record = replace(pack(value), flags=(mode,) if mode else ())
+        self._smaller.made(self.keys, entry)
+        stored = self.environment.store.put(key, record, tier=entry.stage.tier)
+        self.kept.put(key, unpack(record), pin=not stored)
 
     def _there(self, entry: Entry) -> bool:
         key = self._key(entry)
@@ -198,7 +234,7 @@ class Execution:
     def compute(self, entry: Entry) -> Any:
         """Give the stage exactly what it needs and nothing else; in a smaller way if it must be."""
         with self._located(entry):
-            given = {name: self._given(need) for name, need in entry.needs.items()}
+            given = self.given(entry)
         while True:
             mode = self._smaller.mode(entry)
             if mode and entry.stage.stored:
@@ -227,16 +263,21 @@ class Execution:
         if self.stop.is_set():
             raise Cancelled("stopped")
         with self._located(entry, mode):
-            value = step.compute(given, self._context(entry, mode))
-        if step.stored or step.effect:
+            context = self.context(entry, mode)
+            with self.spent(result.node):
+                value = step.compute(given, context)
+        if step.effect:
             with self._guard:
-                if not step.effect:
-                    self.outcome.computed.setdefault(result.node, set()).add(result.frame)
-                if step.effect:
-                    self.outcome.written += value
-                    for path in value:
-                        self.environment.receipts.remember(path, self._key(entry).hex())
+                self.outcome.written += value
+                for path in value:
+                    self.environment.receipts.remember(path, self._key(entry).hex())
+        elif step.stored:
+            self._count(entry)
         return value
+
+    def _count(self, entry: Entry) -> None:
+        with self._guard:
+            self.outcome.computed.setdefault(entry.result.node, set()).add(entry.result.frame)
 
     @contextmanager
     def _located(self, entry: Entry, mode: str = "") -> Iterator[None]:
@@ -263,21 +304,41 @@ class Execution:
                 hint="run again with --debug and report it",
             ) from error
 
-    def _given(self, need: Any) -> Any:
+    def given(self, entry: Entry) -> dict[str, Any]:
+        """Exactly what an entry needs."""
+        node = entry.result.node
+        return {name: self._given(need, node) for name, need in entry.needs.items()}
+
+    def _given(self, need: Any, node: str) -> Any:
         if isinstance(need, dict):
-            return {name: self._given(n) for name, n in need.items()}
+            return {name: self._given(n, node) for name, n in need.items()}
         if isinstance(need, list):
-            return [self._given(n) for n in need]
+            return [self._given(n, node) for n in need]
+        if isinstance(need, Leaf):
+            with self.spent(node):
+                return self.fetch(need)
         return None if need is None else self.fetch(need)
 
-    def _context(self, entry: Entry, mode: str) -> Context:
+    @contextmanager
+    def spent(self, node: str) -> Iterator[None]:
+        """Within, time goes by for a node."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            took = time.monotonic() - began
+            with self._guard:
+                self.outcome.seconds[node] = self.outcome.seconds.get(node, 0.0) + took
+
+    def context(self, entry: Entry, mode: str) -> Context:
+        """What an entry may know beside that."""
         result, step = entry.result, entry.stage
         node = self.keys.graph.nodes[result.node]
         effect = step.effect
         return Context(
             params={p: node.value(p, result.frame, result.layer) for p in step.params},
             models={
-                role: self._model(role, node.value(param), mode)
+                role: self._model(role, node.model(param), mode)
                 for role, param in step.models.items()
             },
             colour=self.environment.colour if step.colour else None,

@@ -2,51 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from rotograph.changed import SAME, Cause, Changes, grouped
 from rotograph.declare import Result
+from rotograph.lastrun import Before
 from rotograph.needs import Entry, Keys, flatten
-from rotograph.plan import Plan
+from rotograph.plan import Plan, uncollected
 
 _FOLLOWS = "follows "
 
 
-def explain(keys: Keys, plan: Plan) -> dict[str, dict[str, list[int]]]:
+def explain(
+    keys: Keys, plan: Plan, before: Before | None = None
+) -> dict[str, dict[str, list[int]]]:
     """node -> reason -> the frames that are dirty for it, in order.
 
     A result that is dirty because of another node's says ``follows <node>``, with the nearest
     such node; one that is dirty because of its own node's other results has their reason. A frame
     is named once for each node, with the reason of its own where it has one. What is made once
-    for the whole shot counts for no frame, but its reason is there.
+    for the whole shot counts for no frame, but its reason is there. before: the last run, by which
+    a reason says what changed since.
     """
-    told: dict[Result, str] = {}
-    out: dict[str, dict[int | None, str]] = {}
+    with uncollected():
+        return _explain(keys, plan, before)
+
+
+def _explain(keys: Keys, plan: Plan, before: Before | None) -> dict[str, dict[str, list[int]]]:
+    changes = None if before is None else Changes(keys, before)
+    told: dict[Result, Cause] = {}
+    out: dict[str, dict[int | None, tuple[int, Result, Cause]]] = {}
     for entry in plan.dirty:  # each comes after what it needs
         result = entry.result
-        reason = plan.reasons[result]
+        cause, edited = Cause(plan.reasons[result]), False
         if entry.unread is None:
-            own = None
-            for below in _dirty_below(keys, entry, plan):
-                if below.node != result.node:
-                    reason = _FOLLOWS + below.node
-                    break
-                own = own or told[below]
+            found = SAME if changes is None else changes.cause(result)
+            edited = found is not SAME
+            if edited:
+                cause = found
             else:
-                reason = own or reason
-        told[result] = reason
+                stands = None if before is None else _as_before(before, entry, cause)
+                cause = _from_below(keys, entry, plan, told) or stands or cause
+        told[result] = cause
+        # an edit tells more than that something is gone, and a node's own more than another's
+        rank = 2 * (not edited) + cause.text.startswith(_FOLLOWS)
         frames = out.setdefault(result.node, {})
-        if frames.get(result.frame, _FOLLOWS).startswith(_FOLLOWS):
-            frames[result.frame] = reason
-    return {node: _by_reason(frames) for node, frames in out.items()}
+        if result.frame not in frames or frames[result.frame][0] > rank:
+            frames[result.frame] = rank, result, cause
+    return {node: _by_reason(frames.values()) for node, frames in out.items()}
 
 
-def _by_reason(frames: dict[int | None, str]) -> dict[str, list[int]]:
-    reasons: dict[str, list[int]] = {}
-    for frame, reason in frames.items():
-        reasons.setdefault(reason, [])
-        if frame is not None:
-            reasons[reason].append(frame)
-    return {reason: sorted(found) for reason, found in reasons.items()}
+def _as_before(before: Before, entry: Entry, cause: Cause) -> Cause:
+    """Why what the last run made, or was to make, has to be made again."""
+    if entry.stage.effect:
+        return cause
+    frame = entry.result.frame
+    if frame is not None and frame not in before.noted.frames:
+        return Cause("was not asked for before")
+    return Cause("no longer in the cache" if before.noted.complete else "was not finished")
+
+
+def _from_below(keys: Keys, entry: Entry, plan: Plan, told: dict[Result, Cause]) -> Cause | None:
+    own = None
+    for below in _dirty_below(keys, entry, plan):
+        if below.node != entry.result.node:
+            return Cause(_FOLLOWS + below.node)
+        own = own or told[below]
+    return own
+
+
+def _by_reason(found: Iterable[tuple[int, Result, Cause]]) -> dict[str, list[int]]:
+    causes = {result: cause for _, result, cause in found}
+    return {
+        reason: sorted(r.frame for r in results if r.frame is not None)
+        for reason, results in grouped(causes)
+    }
 
 
 def _dirty_below(keys: Keys, entry: Entry, plan: Plan) -> Iterator[Result]:

@@ -32,6 +32,8 @@ COMPRESSIONS = (
     *("none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab"),
     *("htj2k256", "htj2k32", "lj2k", "zstd"),
 )
+LOSSLESS = ("none", "rle", "zips", "zip", "piz", "zstd")
+"""Compressions that keep every pixel type, bit for bit."""
 _LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256, 256, 32, 256, 1)
 _TYPES = ("uint", "half", "float")
 _SIZES = {"uint": 4, "half": 2, "float": 4}

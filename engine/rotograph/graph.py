@@ -17,6 +17,7 @@ from rotograph.parameter import Curve, frame_number, parse_value
 from rotograph.prompt import layer_name
 
 FORMAT = 1
+MAX_BYTES = 64 << 20
 _WORDS = ("type", "inputs", "layers", "locked")
 
 
@@ -60,6 +61,13 @@ class Node:
         if not isinstance(value, Curve):
             return value
         return value.at(value.frames[0] if frame is None else frame)
+
+    def model(self, param: str) -> str:
+        """A model's name, as ``Models.card`` takes it: "auto" with what this node asks of it."""
+        name = self.value(param)
+        if name != "auto" or self.type.asks is None:
+            return name
+        return " ".join((name, *self.type.asks(self).get(param, ())))
 
     def animated(self, param: str, layer: str | None = None) -> bool:
         own = self.layers.get(layer, {}) if layer is not None else {}
@@ -131,7 +139,11 @@ class Graph:
         """Read a graph file; raises GraphError naming the file, the node and what is wrong."""
         path = Path(path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
+            with open(path, "rb") as file:
+                text = file.read(MAX_BYTES + 1)  # and no more of what has no end
+            if len(text) > MAX_BYTES:
+                raise GraphError(f"is larger than {MAX_BYTES >> 20} MB", hint="is it a graph file?")
+            data = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique)
         except OSError as error:
             raise GraphError(f"cannot be read: {error.strerror}", file=path) from None
         except (ValueError, RecursionError) as error:

@@ -149,7 +149,7 @@ def _asked_for(graph: Any, before: str | None) -> list[tuple[str, str, str]]:
     """(node, role, model) of every model that the graph's nodes, or those before one, name."""
     names = set(graph.nodes) if before is None else _behind(graph, before)
     return [
-        (node.name, role, node.value(param))
+        (node.name, role, node.model(param))
         for node in graph
         if node.name in names
         for step in node.type.stages.values()

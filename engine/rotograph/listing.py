@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 TIERS = ("features", "results", "mattes", "recipes")
 """In the order in which they are evicted."""
+RECIPES = TIERS[-1]
+"""What made which picture: texts of the plugin (plugin/ofx/recipe.h), which are no records."""
 
 FORGOTTEN = 30 * 86400.0
 """Seconds unused after which an entry (recipes apart) goes first, whatever its tier."""
@@ -33,7 +35,7 @@ class Entry:
 
     def order(self, now: float) -> tuple[int, int, float]:
         """What is evicted first sorts first."""
-        if self.tier != TIERS[-1] and now - self.used > FORGOTTEN:
+        if self.tier != RECIPES and now - self.used > FORGOTTEN:
             return (-1, 0, self.used)
         return (TIERS.index(self.tier), self.readings // 2, self.used)
 

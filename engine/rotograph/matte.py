@@ -15,12 +15,14 @@ class Matte:
 
     window: the plate's data window, which alpha covers.
     alpha: ``(H, W)`` float16 in [0, 1], plate resolution.
-    confidence: 0 to 1, handed on from the tracker.
+    confidence: 0 to 1, handed on from the tracker. keyed: the part of the edge, 0 to 1, that the
+    screen keyer decided and not the model that was asked for.
     """
 
     window: Box
     alpha: np.ndarray
     confidence: float = 1.0
+    keyed: float = 0.0
 
     def at(self, window: Box) -> np.ndarray:
         """Alpha of every pixel of ``window``: ``(H, W)`` float16, 0 outside the matte's own.

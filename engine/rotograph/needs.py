@@ -7,32 +7,19 @@ hangs on frame t-1, back to its anchor.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rotograph import licence
-from rotograph.declare import Leaf, Need, Needs, Result, Stage, Value
+from rotograph.at import At
+from rotograph.declare import Leaf, Need, Result, Value
+from rotograph.entry import Entry, flatten, leaves
 from rotograph.errors import GraphError, ModelError, RotographError
-from rotograph.graph import Graph, Node
+from rotograph.graph import Graph
 from rotograph.key import Recipe, digest
-from rotograph.models import Models
-from rotograph.shape import FrameSet, Shape
-
-
-class World(Protocol):
-    """What a plan asks of the outside; see environment.py."""
-
-    models: Models
-
-    def colour_digest(self) -> str: ...
-    def open_plate(self, path: Path, start: int, **choice: Any) -> Any: ...
-    def plate_space(self, plate: Any, named: str | None) -> str: ...
-    def leaf_digest(self, leaf: Leaf) -> bytes | None: ...
-    def has(self, key: bytes) -> bool: ...
-    def small_result(self, key: bytes) -> Any | None: ...
-    def written(self, path: Path, key: bytes) -> str: ...
+from rotograph.shape import Shape
+from rotograph.world import World
 
 
 class NotYet(Exception):
@@ -47,152 +34,6 @@ class Unread(NotYet):
     """The shape of the graph hangs on a result whose plate has not even been read."""
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One result of the graph: what it needs and, once every leaf below is known, its key.
-
-    flat: the needs as ``flatten`` gives them, until the key is known. below: the entries of those
-    that are results, in that order; None until they are looked at.
-    """
-
-    result: Result
-    stage: Stage
-    needs: Needs
-    flat: list[tuple[str, Need]]
-    below: list[Entry] | None = None
-    key: bytes | None = None
-    unread: Leaf | None = None
-
-    @property
-    def leaves(self) -> list[Leaf]:
-        """The needs that lie outside the graph."""
-        return _leaves(self.needs)
-
-
-def flatten(needs: Needs) -> Iterator[tuple[str, Need]]:
-    """Every need with the name it enters the key under, in a fixed order; None is no need."""
-    for name, need in needs.items():
-        if isinstance(need, dict):
-            several = [(f"{name}.{part}", need[part]) for part in sorted(need)]
-        elif isinstance(need, list):
-            several = [(f"{name}.{index}", item) for index, item in enumerate(need)]
-        else:
-            several = [(name, need)]
-        for one in several:
-            if one[1] is not None:
-                yield one
-
-
-def _leaves(needs: Needs) -> list[Leaf]:
-    return [need for _, need in flatten(needs) if type(need) is Leaf]
-
-
-class At:
-    """Where ``needs`` and ``describe`` stand: a node, perhaps a layer and a frame. No pixels."""
-
-    def __init__(self, keys: Keys, node: Node) -> None:
-        self._keys = keys
-        self.node = node
-        self.layer: str | None = None
-        self.frame: int | None = None
-
-    def value(self, param: str) -> Any:
-        """A parameter, on this frame and for this layer."""
-        return self.node.value(param, self.frame, self.layer)
-
-    def wired(self, port: str) -> bool:
-        return port in self.node.inputs
-
-    def shape(self, port: str) -> Shape:
-        """What is wired to a port; an empty shape when nothing is."""
-        source = self.node.inputs.get(port)
-        return _NOTHING if source is None else self._keys.shape(source)
-
-    def own(self) -> Shape:
-        """The shape of this node's own output."""
-        return self._keys.shape(self.node.name)
-
-    def input(
-        self,
-        port: str,
-        frame: int | None = None,
-        layer: str | None = None,
-        beside: str | None = None,
-    ) -> Need | None:
-        """The result wired to a port, on this frame and layer unless others are named.
-
-        None when nothing is wired or nothing is delivered there. An approved (locked) result
-        stands in for the one that would be computed. beside: another stage of the same output.
-        """
-        source = self.node.inputs.get(port)
-        if source is None:
-            return None
-        frame = self.frame if frame is None else frame
-        return self._keys.output(source, frame, layer or self.layer, beside)
-
-    def plate(self, port: str, stage: str) -> Result:
-        """A stage, on this frame, of the Read node that a port's results belong to."""
-        return Result(self.shape(port).plate, stage, None, self.frame)
-
-    def stage(self, stage: str, frame: int | None = None, layer: str | None = None) -> Result:
-        """A stage of this node, on this frame and layer unless others are named."""
-        per = self.node.type.stages[stage].per
-        return Result(
-            self.node.name,
-            stage,
-            (layer or self.layer) if per == "layer" else None,
-            None if per == "shot" else (self.frame if frame is None else frame),
-        )
-
-    def output(self, layer: str | None = None) -> Need | None:
-        """This node's own output on this frame, the approved one if there is one."""
-        return self._keys.output(self.node.name, self.frame, layer or self.layer)
-
-    def approved(self, layer: str) -> Leaf | None:
-        """The approved result of this node for a layer on this frame, if there is one."""
-        return self._keys.approved(self.node.name, self.frame, layer)
-
-    def open_plate(self, text: str, start: int, **choice: Any) -> Any:
-        """The media that a path or pattern of the document names; raises MediaError."""
-        return self._keys.world.open_plate(self.path(text), start, **choice)
-
-    def plate_space(self, plate: Any, named: str | None) -> str:
-        """The colour space of such a media; raises ColourError."""
-        return self._keys.world.plate_space(plate, named)
-
-    def path(self, text: str) -> Path:
-        """A path of the document made absolute."""
-        return self._keys.graph.resolve_path(text)
-
-    def output_path(self, text: str) -> Path:
-        """Where a file is written: below ``--output`` if given, else as the document says."""
-        folder = self._keys.output_folder
-        if folder is None:
-            return self._keys.graph.resolve_path(text)
-        path = Path(text)
-        return folder / (path.name if path.is_absolute() else path)
-
-    def small(self, port: str) -> Any:
-        """The result wired to a port when it decides the shape of the graph (Detections)."""
-        result = self._keys.output(self.node.inputs[port], None, None)
-        return self._keys.small(result)
-
-    def card(self, role: str, param: str = "model") -> Any:
-        """The card of the model that a parameter names; raises ModelError naming the node."""
-        return self._keys.world.models.card(role, self.value(param))
-
-    def used_models(self) -> tuple[str, ...]:
-        """The models behind this node, each as ``name (licence)``, for a file's metadata."""
-        return self._keys.used_models(self.node.name)
-
-    def readers(self, role: str) -> list[Any]:
-        """The cards of models that can read a text prompt."""
-        return self._keys.world.models.readers(role)
-
-
-_NOTHING = Shape(FrameSet())
-
-
 class Keys:
     """The keys of one graph in one environment, each computed once."""
 
@@ -200,7 +41,10 @@ class Keys:
         self.graph = graph
         self.world = world
         self.output_folder = output_folder
+        # every file that a key so far was made from, with its digest
+        self.leaves: dict[Leaf, bytes] = {}
         self._shapes: dict[str, Shape | Exception] = {}
+        self._opened: set[str] = set()
         self._entries: dict[Result, Entry] = {}
         self._recipes: dict[tuple, Recipe] = {}
         self._used: dict[str, tuple[str, ...]] = {}
@@ -208,21 +52,37 @@ class Keys:
         self._at = {name: At(self, node) for name, node in graph.nodes.items()}
 
     def shape(self, name: str) -> Shape:
-        """The shape of a node's output; raises NotYet while it hangs on a result."""
-        known = self._shapes.get(name)
-        if known is None:
-            node = self.graph.nodes[name]
-            at = At(self, node)
-            try:
-                known = node.type.describe(at)
-            except NotYet as wait:
-                known = wait
-            except RotographError as error:
-                raise error.located(node=name) from None
-            self._shapes[name] = known
+        """The shape of a node's output; raises NotYet while it hangs on a result.
+
+        What is wired to it is described first, one after the other: a graph may be thousands of
+        nodes long, and recursion is not.
+        """
+        stack = [name] if name not in self._shapes else []
+        while stack:
+            top = stack[-1]
+            sources = self.graph.nodes[top].inputs.values() if top not in self._opened else ()
+            self._opened.add(top)
+            waiting = [s for s in sources if s not in self._shapes and s not in self._opened]
+            if waiting:
+                stack += waiting
+                continue
+            stack.pop()
+            if top not in self._shapes:
+                self._shapes[top] = self._described(top)
+        known = self._shapes[name]
         if isinstance(known, Exception):
             raise known
         return known
+
+    def _described(self, name: str) -> Shape | Exception:
+        """The shape, or why there is none; whoever asks for it is told."""
+        node = self.graph.nodes[name]
+        try:
+            return node.type.describe(At(self, node))
+        except NotYet as wait:
+            return wait
+        except RotographError as error:
+            return error.located(node=name)
 
     def output(
         self, name: str, frame: int | None, layer: str | None, beside: str | None = None
@@ -240,6 +100,8 @@ class Keys:
         shape = self.shape(name)
         if shape.still:
             frame = shape.frames.frames[0]
+        elif shape.plate is not None:
+            frame = self.held(shape.plate, frame)
         layer = layer if step.per == "layer" else None
         if not shape.delivers(layer, frame):
             return None
@@ -248,6 +110,13 @@ class Keys:
             if approved is not None:
                 return approved
         return Result(name, step.name, layer, frame)
+
+    def held(self, plate: str, frame: int | None) -> int | None:
+        """The frame that stands in for one beyond the plate's end, where the plate is held."""
+        shape = self.shape(plate)
+        if frame is None or not shape.holds:
+            return frame
+        return min(frame, shape.frames.frames[-1])
 
     def approved(self, name: str, frame: int, layer: str) -> Leaf | None:
         """The approved (locked) result of a node there, if there is one."""
@@ -304,7 +173,7 @@ class Keys:
 
     def reads(self) -> set[str]:
         """The real paths of all files that the results looked at so far are made from."""
-        found = {leaf.path for entry in self._entries.values() for leaf in _leaves(entry.needs)}
+        found = {leaf.path for entry in self._entries.values() for leaf in leaves(entry.needs)}
         return {os.path.realpath(path) for path in found}
 
     def key_as(self, entry: Entry, below: Mapping[Result, bytes], mode: str = "") -> bytes:
@@ -363,6 +232,7 @@ class Keys:
                 if found is None:
                     entry.unread = need
                     return
+                self.leaves[need] = found
                 children.append((name, 0, found))
         entry.key = self._recipe(entry).key(children)
         entry.flat = []  # a long shot has hundreds of thousands of them
@@ -383,7 +253,7 @@ class Keys:
             }
             try:
                 settings["models"] = {
-                    role: self.world.models.card(role, node.value(param)).identity(role)
+                    role: self.world.models.card(role, node.model(param)).identity(role)
                     for role, param in step.models.items()
                 }
             except ModelError as error:

@@ -38,6 +38,8 @@ def pack(value: Any) -> Record:
             return Record("logits", meta, {"logits": value.logits})
         case Matte():
             meta = {"window": value.window.to_list(), "confidence": float(value.confidence)}
+            if value.keyed:
+                meta["keyed"] = float(value.keyed)
             return Record("matte", meta, {"alpha": value.alpha})
         case Foreground():
             arrays = {"indices": value.indices, "colour": value.colour}
@@ -74,7 +76,8 @@ def unpack(record: Record) -> Any:
             case "logits":
                 return MaskLogits(arrays["logits"], Box(*meta["window"]), meta["confidence"])
             case "matte":
-                return Matte(Box(*meta["window"]), **arrays, confidence=meta["confidence"])
+                confidence, keyed = meta["confidence"], meta.get("keyed", 0.0)
+                return Matte(Box(*meta["window"]), arrays["alpha"], confidence, keyed)
             case "foreground":
                 return Foreground(**arrays)
             case "detections":

@@ -45,8 +45,18 @@ class Cell:
 
 
 def layer_colour(index: int) -> tuple[float, float, float]:
-    """The display colour of a shot's ``index``-th layer: sRGB, each 0 to 1."""
-    return COLOURS[index % len(COLOURS)]
+    """The display colour of a shot's ``index``-th layer: sRGB, each 0 to 1.
+
+    After the first eight the same ones come again, paler, and then darker.
+    """
+    red, green, blue = COLOURS[index % len(COLOURS)]
+    shift, target = ((0.0, 0.0), (0.5, 1.0), (0.5, 0.0))[index // len(COLOURS) % 3]
+    return tuple(c + (target - c) * shift for c in (red, green, blue))
+
+
+def hexadecimal(colour: Sequence[float]) -> str:
+    """A display colour as web pages write it, such as ``#f25940``."""
+    return "#" + "".join(f"{round(255 * c):02x}" for c in colour)
 
 
 def cell(
@@ -171,9 +181,8 @@ def _tag(
     picture: np.ndarray, text: str, at: tuple[int, int], size: int, paint: Sequence[int]
 ) -> None:
     """A name on a dark ground, above ``at`` (the middle of its lower edge), inside the picture."""
-    box = cv2.getTextSize(
-        (picture.shape[1], picture.shape[0]), text, (0, 0), cv2.FontFace("sans"), size
-    )
+    frame = (picture.shape[1], picture.shape[0])
+    box = cv2.getTextSize(frame, text, (0, 0), cv2.FontFace("sans"), size, 500)
     width, height = box[2] + size, 2 * size - size // 3
     x = min(max(at[0] - width // 2, 4), max(0, picture.shape[1] - width - 4))
     y = min(max(at[1] - height - 4, 4), max(0, picture.shape[0] - height - 4))

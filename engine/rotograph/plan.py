@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rotograph.declare import Leaf, Result
-from rotograph.errors import GraphError, MissingFrame, WriteError
+from rotograph.errors import GraphError, MissingFrame, did_you_mean
 from rotograph.graph import Node
 from rotograph.needs import Entry, Keys, NotYet
 from rotograph.shape import Shape
+
+HELD = 1000
+"""Frames beyond a plate's end that its last frame may stand in for; more is a slip of the keys."""
 
 
 @dataclass
@@ -58,12 +61,12 @@ def plan(keys: Keys, frames: Sequence[int] | None = None) -> Plan:
     Raises GraphError when there is nothing to write or a frame lies outside the plate, MissingFrame
     when a plate's frame is missing and the node was not told to hold or skip.
     """
-    with _uncollected():
+    with uncollected():
         return _plan(keys, frames)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without the garbage collector, which would walk the growing entries of a long shot again
     and again (half of the time) and find nothing, for they hold no circles.
     """
@@ -93,12 +96,14 @@ def _plan(keys: Keys, frames: Sequence[int] | None) -> Plan:
             continue
         there = {*shape.frames.frames, *keys.shape(shape.plate).absent}
         asked = tuple(sorted(there) if frames is None else frames)
-        _inside(node, asked, shape)
-        _whole(keys.shape(shape.plate), asked, shape.plate)
-        delivered = [f for f in asked if f in shape.frames]
+        plate = keys.shape(shape.plate)
+        _inside(node, asked, shape, plate.holds)
+        _whole(plate, asked, shape.plate)
+        delivered = [f for f in asked if keys.held(shape.plate, f) in shape.frames]
         skipped |= set(asked) - set(delivered)
         wanted |= set(delivered)
         roots += [Result(node.name, node.type.effect.name, None, f) for f in delivered]
+    _known_layers(keys)
     for result in pending:
         demand.add(result)
     for result in sorted(roots, key=lambda r: r.frame):
@@ -157,11 +162,11 @@ def missing(keys: Keys, result: Result) -> list[Entry]:
     return [e for e in demand.plan.dirty if e.result != result] + [keys.entry(result)]
 
 
-def _inside(node: Node, asked: Sequence[int], shape: Shape) -> None:
+def _inside(node: Node, asked: Sequence[int], shape: Shape, holds: bool) -> None:
     if not shape.frames.frames:
         raise GraphError("the plate has no frames", node=node.name)
     first, last = shape.frames.frames[0], shape.frames.frames[-1]
-    outside = [f for f in asked if not first <= f <= last]
+    outside = [f for f in asked if not first <= f <= last + (HELD if holds else 0)]
     if outside:
         raise GraphError(
             f"was asked for, but the plate has {first}-{last}",
@@ -169,6 +174,22 @@ def _inside(node: Node, asked: Sequence[int], shape: Shape) -> None:
             frame=outside[0],
             hint="change --frames",
         )
+
+
+def _known_layers(keys: Keys) -> None:
+    """Raise GraphError for a layer that has parameters of its own and is not there."""
+    for node in keys.graph:
+        try:
+            there = keys.shape(node.name).layers if node.layers else ()
+        except NotYet:
+            continue
+        for layer in node.layers:
+            if layer not in there:
+                raise GraphError(
+                    f"has parameters for the layer '{layer}', which is not there",
+                    node=node.name,
+                    hint=did_you_mean(layer, there),
+                )
 
 
 def _whole(plate: Shape, asked: Sequence[int], name: str) -> None:
@@ -202,48 +223,6 @@ _STATES = {
     "stale": "was written from another recipe, or changed since",
     "foreign": "was not written by Rotograph",
 }
-
-
-def check_outputs(keys: Keys, plan: Plan) -> None:
-    """Raise WriteError before anything is computed when a file must not be written over.
-
-    A file that Rotograph did not write is never written over, and with ``{version}`` in the name
-    neither is one that it did, unless the Write node's ``overwrite`` says so. A file that the graph
-    reads is never written over.
-    """
-    reads: set[str] | None = None
-    for entry in plan.dirty:
-        node = keys.graph.nodes[entry.result.node]
-        if not entry.stage.effect:
-            continue
-        versioned = "{version}" in node.value("file")
-        for path in keys.files(entry.result).values():
-            state = "new" if entry.key is None else keys.world.written(path, entry.key)
-            if state != "new":
-                reads = keys.reads() if reads is None else reads
-                if os.path.realpath(path) in reads:
-                    raise WriteError(
-                        "is a file that this graph reads",
-                        node=node.name,
-                        frame=entry.result.frame,
-                        file=path,
-                        hint="choose another name",
-                    )
-            if node.value("overwrite"):
-                continue
-            if state == "foreign" or (state == "stale" and versioned):
-                raise WriteError(
-                    "is there already" if versioned else "is there, and not written by Rotograph",
-                    node=node.name,
-                    frame=entry.result.frame,
-                    file=path,
-                    hint=(
-                        f"set {node.name}.version to the next number"
-                        if versioned
-                        else "choose another name"
-                    )
-                    + f", or write over it with --set {node.name}.overwrite=true",
-                )
 
 
 class _Demand:
@@ -298,4 +277,4 @@ class _Demand:
                 if state:
                     return _STATES[state]
             return None
-        return None if self.keys.world.has(entry.key) else "new or changed"
+        return None if self.keys.world.has(entry.key) else "not in the cache"

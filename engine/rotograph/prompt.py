@@ -22,7 +22,8 @@ class Prompt:
     """One box, point or mask, in plate pixels of the display window, y down.
 
     box: (x0, y0, x1, y1), the layer is inside. point: (x, y). positive: whether the point or mask
-    says "inside" (else "outside"). mask: a file whose alpha (or only channel) over 0.5 is meant.
+    says "inside" (else "outside"). mask: a file whose alpha (or only channel) over 0.5 is meant, or
+    a mask within the text (``inline``).
     whole: the mask is all that is known of the layer there, to be taken as it is and corrected by
     the other prompts (a frozen mask), not a hint.
     Exactly one of box, point and mask is set.

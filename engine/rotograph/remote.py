@@ -30,6 +30,7 @@ def render(
     licences: str = "",
     watch: Watch | None = None,
     stop: threading.Event | None = None,
+    spare: bool = False,
 ) -> Summary:
     """Render through the engine, as ``rotograph.render.render`` does in this process.
 
@@ -58,6 +59,7 @@ def render(
             memory=None if memory is None else str(memory),
             progress=progress,
             stop=stop,
+            spare=spare or None,
         )
     except EngineError as error:
         raise _ours(error) from None

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from rotograph import licence
+from rotograph import lastrun, licence
 from rotograph.declare import Leaf
 from rotograph.environment import Environment
-from rotograph.errors import RotographError
+from rotograph.errors import Cancelled, RotographError
 from rotograph.execute import execute
 from rotograph.execution import Execution, Limits, Outcome
 from rotograph.graph import Graph
 from rotograph.needs import Keys, NotYet
-from rotograph.plan import Plan, check_outputs, plan
+from rotograph.outputs import check_outputs
+from rotograph.plan import Plan, plan
 
 
 class Watch(Protocol):
@@ -47,7 +48,8 @@ class Summary:
     the graph says. computed, reused: node -> how many frames. files: what was written now.
     errors: one line each. models: what was used, each as ``name (licence)``. smaller: node ->
     "half" or "tiles" -> frames, where the memory ran out and other pixels than the graph's were
-    made.
+    made. spent: node -> seconds of computing, of all jobs together. planned: seconds of planning,
+    and of reading for it what was never read.
     """
 
     frames: int
@@ -60,6 +62,8 @@ class Summary:
     seconds: float = 0.0
     models: list[str] = field(default_factory=list)
     smaller: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    planned: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -76,6 +80,8 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "models": self.models,
             "smaller": self.smaller,
+            "spent": self.spent,
+            "planned": round(self.planned, 3),
         }
 
 
@@ -116,17 +122,21 @@ def compute(
     *,
     watch: Watch | None = None,
     stop: threading.Event | None = None,
+    spare: bool = False,
 ) -> Plan:
     """Plan and execute until nothing waits for a result that decides the graph's shape.
 
-    Gives back the last plan; what happened is in ``execution.outcome``. Raises as ``execute`` does.
+    Gives back the last plan; what happened is in ``execution.outcome``. spare: see
+    ``check_outputs``. Raises as ``execute`` does.
     """
     watch, stop = watch or Silent(), stop or threading.Event()
     while True:
+        began = time.monotonic()
         execution.keys, made = known_plan(
             keys, wanted, read=True, watch=watch, stop=stop, keep=execution.kept.put
         )
-        check_outputs(execution.keys, made)
+        execution.outcome.planned += time.monotonic() - began
+        check_outputs(execution.keys, made, spare)
         execution.kept.limit = execution.limits.room(*_largest(execution.keys))
         try:
             execute(execution, made, watch.rendering, stop)
@@ -156,23 +166,41 @@ def render(
     watch: Watch | None = None,
     stop: threading.Event | None = None,
     execution: Execution | None = None,
+    spare: bool = False,
 ) -> Summary:
     """Render the graph's Write nodes; frames: None for all that the plate has.
 
+    spare: files that hold another result of ours are not written over, as little as others'.
     Frames that fail are in the summary's errors, and the others are written; after a file that
     cannot be written (a full disk) nothing more is begun. Raises GraphError, MediaError, ModelError
     or WriteError when nothing can be done at all, Cancelled when ``stop`` is set.
     """
     start = time.monotonic()
     execution = execution or Execution(environment, limits or Limits())
-    made = compute(
-        execution,
-        lambda: Keys(graph, environment, output),
-        lambda keys: plan(keys, frames),
-        watch=watch,
-        stop=stop,
-    )
+    wanted: list[Plan] = []
+
+    def planned(keys: Keys) -> Plan:
+        wanted[:] = [plan(keys, frames)]
+        return wanted[0]
+
+    def note(complete: bool) -> None:
+        if wanted:
+            lastrun.remember(environment.store.folder, execution.keys, wanted[0].frames, complete)
+
+    try:
+        made = compute(
+            execution,
+            lambda: Keys(graph, environment, output),
+            planned,
+            watch=watch,
+            stop=stop,
+            spare=spare,
+        )
+    except Cancelled:
+        note(False)
+        raise
     outcome = execution.outcome
+    note(not outcome.errors)
     asked = len(frames) if frames is not None else len(made.frames) + len(made.skipped)
     lost = set(made.frames) & outcome.failed if made.frames else set()
     return Summary(
@@ -189,6 +217,8 @@ def render(
         seconds=time.monotonic() - start,
         models=licence.stated(licence.used(graph, environment.models)),
         smaller=told_smaller(outcome),
+        spent={node: round(seconds, 3) for node, seconds in sorted(outcome.seconds.items())},
+        planned=outcome.planned,
     )
 
 

@@ -53,7 +53,8 @@ class Shape:
     absent: frames that are missing in the plate and must not be asked for, with their files.
     overlap: how layers share a pixel, handed on from the tracker.
     plate: the Read node whose geometry and metadata these results belong to.
-    stands_in: for a held missing frame, the frame that stands in for it.
+    stands_in: for a held missing frame, the frame that stands in for it. holds: of a plate, whether
+    its last frame also stands in for any that are asked for beyond it.
     still: one picture that stands for every frame.
     size: (width, height) of the plate's first frame, to know how heavy a frame is.
     display: the plate's display window (x0, y0, x1, y1), the same on every frame. window: the plate
@@ -68,6 +69,7 @@ class Shape:
     overlap: Overlap = "independent"
     plate: str | None = None
     stands_in: Mapping[int, int] = field(default_factory=dict)
+    holds: bool = False
     still: bool = False
     size: tuple[int, int] = (0, 0)
     display: tuple[int, int, int, int] = (0, 0, 0, 0)

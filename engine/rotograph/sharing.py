@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any
 
 from rotograph import colour, render, wire
 from rotograph.colour import Colour
-from rotograph.declare import NodeType
+from rotograph.declare import NodeType, Result
 from rotograph.environment import Environment
-from rotograph.errors import ComputeError
+from rotograph.errors import Cancelled, ComputeError
 from rotograph.execution import Execution, Limits
 from rotograph.graph import installed_nodes
 from rotograph.image import Image
@@ -123,6 +123,7 @@ class Task:
     spoilt: told a digest whose frame has other pixels. condemned: keys (hex) that are not tried
     again, and why.
     busy: computations begun and not ended. hashing: seconds spent on the digests of frames.
+    held, hold: what was said of a result that still lies where it was put, and to note it.
     """
 
     request: Any
@@ -137,6 +138,8 @@ class Task:
     busy: int = 0
     hashing: float = 0.0
     guard: threading.Lock = field(default_factory=threading.Lock)
+    held: Callable[[Any], Any] = lambda what: None
+    hold: Callable[[int, Any, Any], None] = lambda number, what, told: None
 
     @property
     def urgent(self) -> bool:
@@ -151,6 +154,10 @@ class SharedExecution(Execution):
         self._shop, self._task = shop, task
         self._here = threading.local()
 
+    def name(self, need: Result) -> bytes:
+        """The key of a result, of the recipe that really ran."""
+        return self._key(self.keys.entry(need))
+
     def run(self, entry: Entry) -> None:
         with self._busy():
             free = entry.stage.effect and not self._shop.careful
@@ -161,6 +168,18 @@ class SharedExecution(Execution):
             with self._shop.turns.turn(self._task.client, self._task.urgent, self.stop):
                 self._run(entry)
 
+    def run_together(self, entries: Sequence[Entry]) -> list[Exception | None]:
+        names = [entry.key.hex() for entry in entries]
+        if self._shop.careful or any(name in self._task.condemned for name in names):
+            return [self.attempt(entry) for entry in entries]
+        with self._busy():
+            try:
+                turn = self._shop.turns.turn(self._task.client, self._task.urgent, self.stop)
+                with turn, self._noted(names):
+                    return super().run_together(entries)
+            except Cancelled as stopped:
+                return [stopped] * len(entries)
+
     def _run(self, entry: Entry) -> None:
         key = entry.key.hex()
         if key in self._task.condemned:
@@ -170,13 +189,21 @@ class SharedExecution(Execution):
                 frame=entry.result.frame,
                 hint="choose another model, and report it with the engine's log",
             )
-        before, self._here.inside = getattr(self._here, "inside", False), True
-        self._task.note(key, True)
-        try:
+        with self._noted([key]):
             super().run(entry)
+
+    @contextmanager
+    def _noted(self, names: Sequence[str]) -> Iterator[None]:
+        """Within, the results of these keys are being computed, and this thread has its turn."""
+        before, self._here.inside = getattr(self._here, "inside", False), True
+        for name in names:
+            self._task.note(name, True)
+        try:
+            yield
         finally:
             self._here.inside = before
-            self._task.note(key, False)
+            for name in names:
+                self._task.note(name, False)
 
     def _single(self, name: Any) -> threading.Lock:
         if not isinstance(name, bytes):

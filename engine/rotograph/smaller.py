@@ -31,7 +31,7 @@ def modes(keys: Keys, entry: Entry) -> tuple[str, ...]:
     """The smaller ways in which an entry can be computed: its stage's own and its models'."""
     node = keys.graph.nodes[entry.result.node]
     cards = [
-        keys.world.models.card(role, node.value(param))
+        keys.world.models.card(role, node.model(param))
         for role, param in entry.stage.models.items()
     ]
     able = {*entry.stage.smaller, *(mode for card in cards for mode in card.smaller)}

@@ -28,13 +28,25 @@ from pathlib import Path
 import platformdirs
 import psutil
 
+from rotograph import digests
 from rotograph.errors import StoreError
 from rotograph.lease import Lease, publish, unlink
-from rotograph.listing import KEY, MILLISECOND, SECOND, TIERS, Listing, entries, scan
+from rotograph.listing import (
+    KEY,
+    MILLISECOND,
+    RECIPES,
+    SECOND,
+    TIERS,
+    Listing,
+    entries,
+    scan,
+)
 from rotograph.record import MAX_BYTES, BadRecord, Record, decode, encode
 
 DEFAULT_LIMIT = 50 << 30
 DEFAULT_RESERVE = 256 << 20
+MOST_RECIPES = 256 << 20
+"""Bytes of recipes, of which no other use makes room."""
 BURST = 60.0
 """Seconds within which several readings count as one: a frame and its neighbours' needs."""
 SWEEP_EVERY = 600.0
@@ -175,7 +187,7 @@ class Store:
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> Verified:
         """Read every entry and remove what is damaged. progress: (entries done, of how many)."""
-        found = list(entries(self._root))
+        found = [entry for entry in entries(self._root) if entry.tier != RECIPES]
         size = damaged = 0
         for done, entry in enumerate(found):
             if progress:
@@ -195,6 +207,7 @@ class Store:
     def prune(self, to_bytes: int = 0) -> int:
         """Evict until at most ``to_bytes`` are left (0: everything). Returns the bytes freed."""
         self._clean()
+        self._bound_notes()
         return self._evict(to_bytes)
 
     def _write(self, path: str, chunks: list[bytes | memoryview]) -> None:
@@ -293,8 +306,12 @@ class Store:
             short = max(0, room - _free(self._root))
             # a tenth more than needed, so as not to come back for every entry
             self._evict(self.limit_bytes, self.limit_bytes * 9 // 10, short, lease)
+            self._bound_notes()
         finally:
             lease.release()
+
+    def _bound_notes(self) -> None:
+        digests.bound(self._root, max(digests.LEAST, self.limit_bytes // 256), self._clock())
 
     def _evict(
         self, limit: int, target: int | None = None, short: int = 0, lease: Lease | None = None
@@ -305,7 +322,18 @@ class Store:
         total = sum(entry.bytes for entry in found)
         wanted = max(short, total - target if total > limit else 0)
         now, freed = self._clock(), 0
-        for entry in sorted(found, key=lambda entry: entry.order(now)):
+        ordered = sorted(found, key=lambda entry: entry.order(now))
+        recipes = [entry for entry in ordered if entry.tier == RECIPES]
+        crowd = sum(entry.bytes for entry in recipes) - MOST_RECIPES
+        if crowd > 0:
+            # these go whatever room there is, and a tenth more so as not to come back for each
+            while recipes and crowd > -MOST_RECIPES // 10:
+                entry = recipes.pop(0)
+                self._remove(entry.path)
+                freed += entry.bytes
+                crowd -= entry.bytes
+            ordered = [entry for entry in ordered if entry.tier != RECIPES] + recipes
+        for entry in ordered:
             if freed >= wanted:
                 break
             if lease is not None and not lease.keep():

@@ -1,8 +1,10 @@
-"""Count a timecode forward, and put it the way an EXR keeps it."""
+"""Timecodes as an EXR keeps them: counted forward and put there, and told again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from rotograph.attribute import Attribute
 
@@ -34,3 +36,18 @@ def timecode(start: str, rate: Fraction, offset: int) -> Attribute | None:
     digits = (frames, seconds, minutes, hours % 24)
     word = sum(((d // 10) << 4 | d % 10) << (8 * i) for i, d in enumerate(digits))
     return Attribute.of("timecode", word | (0x40 if drop else 0), 0)
+
+
+def told_timecode(attributes: Mapping[str, Any]) -> str | None:
+    """An image's own timecode as ``HH:MM:SS:FF`` (``;`` before the frames of drop-frame counting);
+    None when its attributes have none."""
+    code = attributes.get("timeCode")
+    if not isinstance(code, Attribute) or code.type != "timecode":
+        return None
+    word = int(code.value[0])
+    frames, seconds, minutes, hours = (
+        (word >> shift & 15) + 10 * (word >> (shift + 4) & tens)
+        for shift, tens in ((0, 3), (8, 7), (16, 7), (24, 3))
+    )
+    drop = ";" if word & 0x40 else ":"
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{drop}{frames:02d}"

@@ -195,12 +195,14 @@ class Plan(Work, tag="plan"):
 class Render(Work, tag="render"):
     """Make the files of the graph's Write nodes. output: write below this folder.
 
-    jobs: results computed at the same time. memory: bytes to aim for.
+    jobs: results computed at the same time. memory: bytes to aim for. spare: write over no file
+    that holds another result of ours either.
     """
 
     output: Path = ""
     jobs: Annotated[int, Meta(ge=1, le=256)] | None = None
     memory: Big | None = None
+    spare: bool = False
 
 
 class Track(Work, tag="track"):
@@ -213,12 +215,23 @@ class Track(Work, tag="track"):
 class Mattes(Work, tag="matte"):
     """A node's alpha on one frame, as pixels. layers: empty for all; a plate gives its own A.
 
-    frames: exactly one.
+    frames: exactly one. outlines: where each passes a half, too.
     """
 
     node: Name = "matte"
     layers: Annotated[list[Name], Meta(max_length=4096)] = []
     format: Format = "float32"
+    outlines: bool = False
+
+
+class Freeze(Work, tag="freeze"):
+    """What the first correction of a layer on a frame would freeze there; looked up, not computed.
+
+    node: whose result is on screen. layer: whose mask. frames: exactly one.
+    """
+
+    node: Name = "track"
+    layer: Name = "layer"
 
 
 # -- from the engine ---------------------------------------------------------------------------
@@ -277,7 +290,7 @@ class Error(Message, tag="error"):
 
 FromClient = (
     Hello | Status | Stop | Offer | Segment | Pixels | Reclaim | Release | Cancel
-    | Plan | Render | Track | Mattes
+    | Plan | Render | Track | Mattes | Freeze
 )  # fmt: skip
 FromEngine = Welcome | Need | Progress | Result | Error | Segment | Release
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from rotograph import colour, licence, render, wire
 from rotograph.commands.plan import to_json as plan_to_json
+from rotograph.correct import frozen_prompt
 from rotograph.environment import Environment, pixel_digest
 from rotograph.errors import Cancelled, GraphError, MediaError, RotographError
 from rotograph.graph import Graph
@@ -19,6 +21,7 @@ from rotograph.layer import Detections
 from rotograph.mask import MaskLogits
 from rotograph.models import Models
 from rotograph.needs import Keys
+from rotograph.outline import outline
 from rotograph.plan import plan, plan_outputs
 from rotograph.shared_memory import ALIGN
 from rotograph.sharing import SharedExecution, Shop, Task
@@ -26,6 +29,9 @@ from rotograph.weights import Folders
 from rotograph.wired import WiredEnvironment, wire_plates
 from rotograph_host import framing
 
+_NO_LINES = np.zeros((0, 2, 2), np.float32)
+_ONE = np.uint16(0x3C00)
+"""1 as a half: several times faster than turning truth into numbers."""
 NEED = 30.0
 """Seconds that a client has to send a frame it offered."""
 
@@ -46,6 +52,8 @@ def perform(shop: Shop, task: Task) -> dict[str, Any]:
             return _track(graph, environment, shop, task)
         case wire.Mattes():
             return _mattes(graph, environment, shop, task)
+        case wire.Freeze():
+            return _freeze(graph, environment, task)
     raise GraphError(f"a {type(request).__name__} cannot be asked for")
 
 
@@ -106,6 +114,7 @@ def _render(graph: Graph, environment: Environment, shop: Shop, task: Task) -> d
         watch=task.watch,
         stop=task.stop,
         execution=SharedExecution(environment, shop.limits(request), shop, task),
+        spare=request.spare,
     )
     return {
         **summary.to_json(),
@@ -154,47 +163,74 @@ def _mattes(graph: Graph, environment: Environment, shop: Shop, task: Task) -> d
     execution, _made = _outputs(graph, environment, shop, task, [frame])
     if execution.outcome.errors:
         raise execution.outcome.errors[0]
-    shape = execution.keys.shape(request.node)
-    views = []
-    for layer in request.layers or shape.layers or (None,):
-        need = execution.keys.output(request.node, frame, layer)
-        if need is not None:
-            value = execution.fetch(need)
-            if isinstance(value, Detections):
-                views += _boxes(value, frame, Box(*execution.keys.shape(shape.plate).window))
-                continue
-            window, alpha = _alpha(value, layer)
-            views.append((layer, window, alpha))
     more = {
         "hashing": round(task.hashing, 6),
         "smaller": render.told_smaller(execution.outcome),
     }
+    shape = execution.keys.shape(request.node)
+    needs = [
+        (layer, need)
+        for layer in request.layers or shape.layers or (None,)
+        if (need := execution.keys.output(request.node, frame, layer)) is not None
+    ]
+    named = [(layer, execution.name(need)) for layer, need in needs]
+    what = (frame, request.format, request.outlines, named)
+    held = task.held(what)
+    if held is not None:
+        return {"mattes": held, **more}
+    views = []
+    for layer, need in needs:
+        value = execution.fetch(need)
+        if isinstance(value, Detections):
+            views += _boxes(value, frame, Box(*execution.keys.shape(shape.plate).window))
+            continue
+        window, alpha = _alpha(value, layer)
+        views.append((layer, window, alpha))
     item = wire.ITEM[request.format]
+    lines = [
+        outline(window, alpha) if request.outlines else _NO_LINES for _, window, alpha in views
+    ]
     offsets, size = [], 0
-    for _, window, _ in views:
+    for (_, window, _), pieces in zip(views, lines, strict=True):
         offsets.append(size)
-        size += -(-window.width * window.height * item // ALIGN) * ALIGN
+        size += _aligned(window.width * window.height * item) + _aligned(pieces.nbytes)
     if not views:
         return {"mattes": [], **more}
     number, memory = task.result(size)
-    for (_, window, alpha), offset in zip(views, offsets, strict=True):
+    told = []
+    for (layer, window, alpha), pieces, offset in zip(views, lines, offsets, strict=True):
         count = window.width * window.height
         room = np.frombuffer(memory, request.format, count, offset).reshape(window.shape)
-        np.copyto(room, alpha, casting="unsafe")
-    return {
-        "mattes": [
-            {
-                "layer": layer or "",
-                "window": window.to_list(),
-                "format": request.format,
-                "segment": number,
-                "offset": offset,
-                "bytes": window.width * window.height * item,
-            }
-            for (layer, window, _), offset in zip(views, offsets, strict=True)
-        ],
-        **more,
-    }
+        if alpha.dtype == bool and request.format == "float16":
+            np.multiply(alpha, _ONE, out=room.view(np.uint16))
+        else:
+            np.copyto(room, alpha, casting="unsafe")
+        behind = offset + _aligned(count * item)
+        memory[behind : behind + pieces.nbytes] = pieces.tobytes()
+        said = {
+            "layer": layer or "",
+            "window": window.to_list(),
+            "format": request.format,
+            "segment": number,
+            "offset": offset,
+            "bytes": count * item,
+        }
+        if request.outlines:
+            said["outline"] = {"offset": behind, "points": pieces.size // 2}
+        told.append(said)
+    task.hold(number, what, told)
+    return {"mattes": told, **more}
+
+
+def _freeze(graph: Graph, environment: Environment, task: Task) -> dict[str, Any]:
+    request = task.request
+    (frame,) = request.frames
+    found = frozen_prompt(Keys(graph, environment), request.node, request.layer, frame)
+    return {"prompt": "" if found is None else json.dumps(found.to_json())}
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGN) * ALIGN
 
 
 def _boxes(value: Detections, frame: int, window: Box) -> list[tuple[str, Box, np.ndarray]]:

@@ -41,7 +41,7 @@ IN_PLACE = 3
 LOOK = 10.0
 """Seconds between two looks at how large the stores are."""
 _log = logging.getLogger("rotograph.worker")
-_REQUEST = msgspec.json.Decoder(wire.Plan | wire.Render | wire.Track | wire.Mattes)
+_REQUEST = msgspec.json.Decoder(wire.Plan | wire.Render | wire.Track | wire.Mattes | wire.Freeze)
 
 
 class Job:
@@ -190,6 +190,8 @@ class Worker:
                 lambda size: self._results.take(begin.client, size),
                 lambda digest: self._send(inner.Spoilt(digest)),
                 begin.condemned,
+                held=lambda what: self._results.held(begin.client, what),
+                hold=lambda *told: self._results.hold(begin.client, *told),
             )
             with self._shop.serving(task):
                 value = framing.plain(perform(self._shop, task))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rotograph import Graph, exr
-from rotograph.correct import correct, lock, unlock
+from rotograph.correct import Present, correct, frozen_prompt, lock, unlock
 from rotograph.environment import Environment
 from rotograph.errors import PromptError
+from rotograph.needs import Keys
 from rotograph.prompt import Prompt
 from rotograph.render import render
 from rotograph.store import Store
@@ -57,3 +59,27 @@ def test_a_locked_frame_takes_no_correction_until_it_is_unlocked(rendered, envir
         correct(graph, environment, [outside(1003)])
     assert unlock(graph, [1003], node=node) == 1
     assert correct(graph, environment, [outside(1003)])
+
+
+def test_a_document_without_a_folder_keeps_what_is_there_within_its_prompts(rendered, environment):
+    from_file, in_text = Graph.load(rendered.graph), Graph.load(rendered.graph)
+    correct(from_file, environment, [outside(1003)])
+    keys = Keys(in_text, environment)
+    found = frozen_prompt(keys, "refine", "disc", 1003)
+    assert found.whole and found.mask.startswith("inline:")
+    in_text.nodes["track"].set("prompts", [found.to_json(), outside(1003).to_json()])
+    one, other = (
+        next(Present(graph, environment).outputs("track", ("disc",), (1003,)))[2]
+        for graph in (from_file, in_text)
+    )
+    alphas = [1 / (1 + np.exp(-m.logits)) for m in (one, other)]
+    assert np.abs(alphas[0] - alphas[1]).mean() < 0.002
+    assert ((one.logits > 0) != (other.logits > 0)).mean() < 1e-3
+    again = Keys(in_text, environment)
+    assert frozen_prompt(again, "refine", "disc", 1003) is None, "an anchor already"
+
+
+def test_nothing_is_computed_to_be_frozen(rendered, tmp_path):
+    empty = Environment(Store(tmp_path))
+    keys = Keys(Graph.load(rendered.graph), empty)
+    assert frozen_prompt(keys, "track", "disc", 1003) is None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rotograph.digests import DigestIndex, Receipts, stamp
+from rotograph.digests import OLD, DigestIndex, Receipts, bound, stamp
 
 
 @pytest.fixture
@@ -137,3 +137,26 @@ def test_two_thousand_frames_are_looked_up_at_once(plate: Path, tmp_path: Path) 
     start = time.perf_counter()
     assert all(later.lookup(plate, str(frame)) for frame in range(2000))
     assert time.perf_counter() - start < 1.0  # about 40 ms; see tests/bench/store.py
+
+
+def test_notes_are_bounded_the_oldest_go_first(plate: Path, tmp_path: Path) -> None:
+    store, now = tmp_path / "store", time.time()
+    for folder in range(6):
+        path = tmp_path / str(folder) / "plate.exr"
+        path.parent.mkdir()
+        path.write_bytes(b"pixels")
+        os.utime(path, (1e9, 1e9))
+        index = DigestIndex(store)
+        index.remember(path, "", "ab" * 16, stamp(path))
+        index.flush()
+        for note in (store / "digests").rglob("*.notes"):
+            if stamp(note).mtime_ns > (now - 1) * 1e9:
+                os.utime(note, (now - 1000 + folder, now - 1000 + folder))
+    (foreign := store / "digests" / "read me.txt").write_text("mine")
+    sizes = [p.stat().st_size for p in (store / "digests").rglob("*.notes")]
+    assert bound(store, sum(sizes), now) == 0
+    assert bound(store, sum(sizes) // 2, now) >= sum(sizes) // 2
+    known = [DigestIndex(store).lookup(tmp_path / str(f) / "plate.exr") for f in range(6)]
+    assert known == [None] * 3 + ["ab" * 16] * 3
+    assert bound(store, sum(sizes), now + OLD) > 0
+    assert not list((store / "digests").rglob("*.notes")) and foreign.exists()

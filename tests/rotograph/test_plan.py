@@ -11,7 +11,8 @@ from rotograph.errors import DamagedFile, GraphError, MissingFrame, WriteError
 from rotograph.execution import Execution, Limits
 from rotograph.frozen import write_frozen
 from rotograph.needs import Keys
-from rotograph.plan import check_outputs, plan
+from rotograph.outputs import check_outputs
+from rotograph.plan import plan
 from rotograph.render import known_plan, render
 from rotograph.store import Store
 
@@ -176,6 +177,38 @@ def test_a_missing_frame_is_an_error_held_or_skipped(shot, choice):
     done = render(graph, environment, [1001, 1002, 1003, 1004])
     assert done.complete and shot.matte(1004).exists()
     assert shot.matte(1003).exists() is (choice == "hold")
+
+
+def test_a_frame_missing_at_the_end_is_held_as_far_as_it_is_asked_for(shot):
+    shot.plate(1004).unlink()
+    graph = Graph.load(shot.graph)
+    graph.set("plate.missing=hold")
+    environment = Environment(Store(shot.cache))
+    done = render(graph, environment, [1001, 1002, 1003, 1004, 1005])
+    assert done.complete and done.computed["track"] == 3
+    held = exr.read(shot.matte(1003)).pixels
+    for frame in (1004, 1005):
+        assert (exr.read(shot.matte(frame)).pixels == held).all()
+    assert planned(graph, environment, [1001, 1005]).dirty == []
+    with pytest.raises(GraphError, match=r"frame 1000.*1001-1003"):
+        planned(graph, environment, [1000])
+
+
+def test_a_graph_of_thousands_of_nodes_is_planned_without_recursion(toy, tmp_path, environment):
+    graph = toy(tmp_path, 2)
+    last = "plate"
+    for number in range(3000):
+        graph.add(f"chain{number}", "Chain", inputs={"image": last})
+        last = f"chain{number}"
+    graph.nodes["out"].inputs["image"] = last
+    assert len(planned(graph, environment, [1]).dirty) == 3002
+
+
+def test_parameters_of_a_layer_that_is_not_there_are_an_error(shot, environment):
+    graph = Graph.load(shot.graph)
+    graph.set("matte.disk.outside=20")
+    with pytest.raises(GraphError, match=r"matte: .*layer 'disk', .*did you mean 'disc'"):
+        planned(graph, environment)
 
 
 # -- approved frames ---------------------------------------------------------------------------

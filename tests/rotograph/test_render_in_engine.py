@@ -34,7 +34,7 @@ def rotograph(*arguments: object, status: int = 0, **rest: Any) -> tuple[dict[st
     with start(*arguments, "--json", **rest) as process:
         out, err = process.communicate(timeout=120)
     assert process.returncode == status, err
-    return json.loads(out.splitlines()[-1]) | {"seconds": 0}, err
+    return json.loads(out.splitlines()[-1]) | {"seconds": 0, "spent": {}, "planned": 0}, err
 
 
 def running() -> bool:

@@ -285,7 +285,8 @@ def test_a_render_command_may_use_either(home, make_shot):
     ):
         with new() as engine:
             asked.append(run(Graph.load(shot.graph), shot.cache))
-    first, second = (summary.to_json() | {"seconds": 0} for summary in asked)
+    timeless = {"seconds": 0, "spent": {}, "planned": 0}
+    first, second = (summary.to_json() | timeless for summary in asked)
     assert first == second
     assert {f.name for f in asked[0].files} == {f.name for f in asked[1].files}
     for shot, run in (
@@ -693,6 +694,24 @@ def test_a_long_track_needs_no_more_than_one_frame_of_the_hosts_memory(home, mak
         )  # fmt: skip
         assert told["computed"]["track"] == 4 and not told["errors"]
         assert client.status()["frames"]["segments"] == 1
+
+
+def test_what_a_first_correction_freezes_is_looked_up_and_never_computed(home, make_shot):
+    shot = make_shot(4)
+    asked = {
+        "graph": shot.document(),
+        "folder": shot.folder,
+        "environment": {"store": str(shot.cache)},
+    }
+    with new() as client:
+        assert client.freeze(node="refine", layer="disc", frame=1003, **asked) is None
+        client.track(node="track", **asked)
+        found = client.freeze(node="refine", layer="disc", frame=1003, **asked)
+        assert (found["frame"], found["layer"], found["whole"]) == (1003, "disc", True)
+        assert client.freeze(node="refine", layer="nobody", frame=1003, **asked) is None
+        asked["graph"]["nodes"]["track"]["prompts"] = [found]
+        assert client.track(node="track", **asked)["errors"] == []
+        assert client.freeze(node="refine", layer="disc", frame=1003, **asked) is None
 
 
 def test_stop_ends_what_clients_wait_for_and_starts_nothing(home, make_shot):

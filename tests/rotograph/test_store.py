@@ -413,3 +413,25 @@ def test_verify_and_stats_tell_what_is_there(tmp_path: Path) -> None:
     assert seen[0] == (0, 5) and seen[-1] == (5, 5)
     assert store.stats()["tiers"]["mattes"]["entries"] == 4
     assert store.verify().damaged == 0
+
+
+def test_recipes_are_bounded_and_those_used_least_lately_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plugin writes them, as texts; nothing else makes room among them."""
+    monkeypatch.setattr("rotograph.store.MOST_RECIPES", 100_000)
+    store = Store(tmp_path, reserve_bytes=0)
+    paths = []
+    for i in range(150):
+        name = key(i)
+        paths.append(tmp_path / "recipes" / name[:2] / name)
+        paths[i].parent.mkdir(parents=True, exist_ok=True)
+        paths[i].write_text("x" * 1000)
+        os.utime(paths[i], (1_000_000_000 + i, 1_000_000_000 + i))
+    os.utime(paths[3], (1_000_000_900, 1_000_000_900))  # read again
+    assert store.verify().damaged == 0
+    assert all(path.is_file() for path in paths)
+    store.put(key("a matte"), record(), tier="mattes")
+    left = [i for i, path in enumerate(paths) if path.is_file()]
+    assert left == [3, *range(61, 150)]
+    assert store.get(key("a matte")) is not None

@@ -63,7 +63,11 @@ def messages() -> Iterator[tuple[str, object]]:
     yield "client-render", wire.Render(**FULL, output="/out", jobs=4, memory="4294967296")
     yield "client-render-short", wire.Render(**WORK)
     yield "client-track", wire.Track(**FULL, node="track", layers=["hero"])
-    yield "client-matte", wire.Mattes(**FULL, node="matte", layers=["hero"], format="float16")
+    yield (
+        "client-matte",
+        wire.Mattes(**FULL, node="matte", layers=["hero"], format="float16", outlines=True),
+    )
+    yield "client-freeze", wire.Freeze(**{**FULL, "frames": [1001]}, node="matte", layer="hero")
     yield "engine-hello", wire.Welcome(wire.PROTOCOL, "0.1.0", "0123456789abcdef")
     yield "engine-need", wire.Need(2, [DIGEST])
     yield "engine-progress", wire.Progress(5, "rendering", 3, 24, 2, "matte")

@@ -260,6 +260,7 @@ def _told(known: Any, card: Any) -> dict[str, Any]:
         "research": card.commercial or card.research,
         "terms": card.terms,
         "training_data": card.training_data,
+        "gated": card.gated,
         "source": card.source,
         "repository": card.repository,
         "revision": card.revision,
@@ -270,6 +271,7 @@ def _told(known: Any, card: Any) -> dict[str, Any]:
         "precision": card.numeric_mode,
         "finds": card.finds,
         "reads_text": card.reads_text,
+        "needs_text": card.needs_text,
         "network": dict(card.network),
         "citation": card.citation,
     }

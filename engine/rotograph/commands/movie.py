@@ -58,6 +58,8 @@ Beside a .mov stands a .mov.json that says how its alpha and colour are meant.
 @options.frames
 @options.settings
 @options.cache
+@options.how
+@options.licence_policy
 @options.debug
 def movie(
     graph_file: Path,
@@ -70,54 +72,44 @@ def movie(
     frames: tuple[int, ...] | None,
     settings: tuple[str, ...],
     cache: Path | None,
+    how: options.How,
 ) -> None:
     """Render a graph and make a movie of it: .mov is ProRes 4444 with alpha, .mp4 for review.
 
-    The graph's own files are written too, as by render; what is there already is not made again.
+    The graph's own files are written too, as by render; what is there already is not made again,
+    and neither is the movie.
     """
     from rotograph.commands.progress import Bar
-    from rotograph.commands.render import report, run
+    from rotograph.commands.render import rendered, report
     from rotograph.commands.running import stoppable
+    from rotograph.deliver.encode import check_movie
     from rotograph.deliver.finished import Finished
     from rotograph.deliver.movie import write_prores, write_review
 
     suffix = movie_file.suffix.lower()
     if suffix not in (".mov", ".mp4"):
         raise click.UsageError(f"'{movie_file}' is no .mov and no .mp4")
+    check_movie(movie_file, overwrite)
     graph = options.load_graph(graph_file, settings)
-    environment = options.environment(cache)
-    summary = run(graph, environment, Bar(len(frames) if frames else None), frames)
+    summary = rendered(graph, cache, how, Bar(len(frames) if frames else None), frames)
+    report(summary)
     if not summary.complete:
-        report(summary)
         click.get_current_context().exit(1)
-    shot = Finished.rendered(graph, environment, frames)
-    wanted = [f for f in frames or shot.frames if f not in summary.skipped]
+    environment = options.environment(cache)
     with Bar() as bar:
 
-        def work(stop: threading.Event) -> Any:
-            def show(done: int, total: int) -> None:
-                bar.show("encoding", done, total, frames=done)
+        def show(done: int, total: int) -> None:
+            bar.show("encoding", done, total, frames=done)
 
+        def work(stop: threading.Event) -> bool:
+            shot = Finished.rendered(graph, environment, frames)
+            wanted = [f for f in frames or shot.frames if f not in summary.skipped]
+            asked: dict[str, Any] = {"rate": rate, "overwrite": overwrite, "progress": show}
             if suffix == ".mp4":
-                return write_review(
-                    movie_file,
-                    shot,
-                    wanted,
-                    name or graph_file.stem,
-                    rate=rate,
-                    overwrite=overwrite,
-                    progress=show,
-                )
-            return write_prores(
-                movie_file,
-                shot,
-                wanted,
-                alpha=alpha,
-                rate=rate,
-                layers=layers,
-                overwrite=overwrite,
-                progress=show,
-            )
+                return write_review(movie_file, shot, wanted, name or graph_file.stem, **asked)
+            return write_prores(movie_file, shot, wanted, alpha=alpha, layers=layers, **asked)
 
-        stoppable(work, lambda: "rotograph: stopped; no movie was written")
+        made = stoppable(work, lambda: "rotograph: stopped; no movie was written")
+    if not made:
+        click.echo("the movie is there already", err=True)
     click.echo(movie_file)

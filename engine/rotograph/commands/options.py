@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from rotograph.errors import RotographError
 
@@ -116,6 +119,7 @@ def _keep_policy(ctx: click.Context, param: click.Parameter, value: str | None) 
 licence_policy = click.option(
     "--licence-policy",
     type=click.Choice(["commercial", "research", "any"]),
+    envvar="ROTOGRAPH_LICENCE_POLICY",
     expose_value=False,
     callback=_keep_policy,
     help="Which models may be used, by their licence. A studio may allow less.  "
@@ -137,6 +141,67 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (debug, licence_policy, as_json, cache, output, settings, frames, graph_file):
         function = option(function)
     return function
+
+
+@dataclass(frozen=True)
+class How:
+    """How a command computes. here: in its own process. private: in an engine of its own.
+
+    jobs: results at the same time; memory: bytes to aim for; None for the usual.
+    """
+
+    jobs: int | None = None
+    memory: int | None = None
+    here: bool = False
+    private: bool = False
+
+
+_HOW = (
+    click.option(
+        "--private",
+        is_flag=True,
+        help="Compute in an engine of this command's own, which ends with it: for farm jobs.",
+    ),
+    click.option(
+        "--no-engine",
+        is_flag=True,
+        envvar="ROTOGRAPH_NO_ENGINE",
+        show_envvar=True,
+        help="Compute in this process; the pixels are the same. So does --debug.",
+    ),
+    click.option(
+        "--memory",
+        type=Size(),
+        metavar="SIZE",
+        help="How much memory to aim for, as 2G; the pixels are the same.",
+    ),
+    click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(1, 256),
+        help="Results computed at the same time. More is faster until memory or cores run out; the "
+        "pixels are the same.  [default: 2]",
+    ),
+)
+
+
+def how(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that computes, as one argument ``how``."""
+
+    @functools.wraps(function)
+    def gathered(*args: Any, **rest: Any) -> Any:
+        jobs, memory = rest.pop("jobs"), rest.pop("memory")
+        no_engine, private = rest.pop("no_engine"), rest.pop("private")
+        ctx = click.get_current_context()
+        if private and ctx.get_parameter_source("no_engine") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--private is an engine, and --no-engine is none")
+        here = (no_engine and not private) or bool(ctx.meta.get("rotograph.debug"))
+        return function(*args, how=How(jobs, memory, here, private), **rest)
+
+    made: Callable[..., Any] = gathered
+    for option in _HOW:
+        made = option(made)
+    return made
 
 
 def tell_failure(line: str) -> None:
@@ -162,10 +227,13 @@ def policy() -> Any:
     return licence.decide(click.get_current_context().meta.get("rotograph.licence_policy"))
 
 
-def environment(cache: Path | None) -> Any:
-    """The environment of a run; raises StoreError, ColourError, ModelError."""
+def environment(cache: Path | None, licences: Any = None) -> Any:
+    """The environment of a run; raises StoreError, ColourError, ModelError.
+
+    licences: the policy, by default that of this command.
+    """
     from rotograph.environment import Environment
     from rotograph.models import Models
     from rotograph.store import Store
 
-    return Environment(Store(cache), Models(policy=policy()))
+    return Environment(Store(cache), Models(policy=licences or policy()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ tracks of mattes added. Run it again to go on or to take in a change: only what 
 @click.option("--overwrite", is_flag=True, help="Write over an earlier delivery in DIR.")
 @options.settings
 @options.cache
+@options.how
+@options.licence_policy
 @options.as_json
 @options.debug
 def otio(
@@ -82,6 +85,7 @@ def otio(
     overwrite: bool,
     settings: tuple[str, ...],
     cache: Path | None,
+    how: options.How,
     as_json: bool,
 ) -> None:
     """Make the mattes of every clip of a cut, and give the cut back with them.
@@ -91,6 +95,7 @@ def otio(
     named, and the others are delivered all the same; then the exit status is 1.
     """
     from rotograph.commands.progress import Bar
+    from rotograph.commands.render import renderer
     from rotograph.commands.running import stoppable
     from rotograph.deliver.otio_cut import read_cut
     from rotograph.deliver.otio_deliver import Order, deliver
@@ -98,12 +103,22 @@ def otio(
     cut = read_cut(cut_file, rate=rate, timeline=timeline)
     order = Order(graph_file, output, settings, handles, shots, media_root, plate, overwrite)
     environment = options.environment(cache)
+    # nothing is computed in a dry run, and no engine is started for it
+    rendering = renderer(replace(how, here=True) if dry_run else how, cache)
     with Bar() as bar:
 
         def work(stop: threading.Event) -> Any:
-            return deliver(
-                cut, order, environment, dry_run=dry_run, watch=bar, stop=stop, told=_tell
-            )
+            with rendering as render:
+                return deliver(
+                    cut,
+                    order,
+                    environment,
+                    render=render,
+                    dry_run=dry_run,
+                    watch=bar,
+                    stop=stop,
+                    told=_tell,
+                )
 
         delivery = stoppable(
             work, lambda: "rotograph: stopped; to go on, run the same command again"

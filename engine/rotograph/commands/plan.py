@@ -86,8 +86,10 @@ def to_json(keys: Any, made: Any) -> dict[str, Any]:
     reused: node -> how many frames come from the cache or stand on disk. unread: node -> frames
     never read. unknown: node -> what it waits for. reasons: node -> reason -> frames.
     """
+    from rotograph import lastrun
     from rotograph.explain import explain
 
+    before = lastrun.recall(keys.world.store.folder, keys)
     unread: dict[str, set[int]] = {}
     for result in made.unread.values():
         unread.setdefault(result.node, set()).add(result.frame)
@@ -98,7 +100,7 @@ def to_json(keys: Any, made: Any) -> dict[str, Any]:
         "reused": {node: len(frames) for node, frames in made.reused.items()},
         "unread": {node: sorted(f for f in s if f is not None) for node, s in unread.items()},
         "unknown": made.unknown,
-        "reasons": explain(keys, made),
+        "reasons": explain(keys, made, before),
     }
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from rotograph.commands import options
 from rotograph.errors import RotographError
@@ -35,31 +36,7 @@ job takes --private instead.
 """
 )
 @options.common
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, 256),
-    help="Results computed at the same time. More is faster until memory or cores run out; the "
-    "pixels are the same.  [default: 2]",
-)
-@click.option(
-    "--memory",
-    type=options.Size(),
-    metavar="SIZE",
-    help="How much memory to aim for, as 2G; the pixels are the same.",
-)
-@click.option(
-    "--no-engine",
-    is_flag=True,
-    envvar="ROTOGRAPH_NO_ENGINE",
-    show_envvar=True,
-    help="Compute in this process; the pixels are the same. So does --debug.",
-)
-@click.option(
-    "--private",
-    is_flag=True,
-    help="Compute in an engine of this render's own, which ends with it: for farm jobs.",
-)
+@options.how
 @click.option(
     "--report",
     "page",
@@ -76,10 +53,7 @@ def render(
     output: Path | None,
     cache: Path | None,
     as_json: bool,
-    jobs: int | None,
-    memory: int | None,
-    no_engine: bool,
-    private: bool,
+    how: options.How,
     page: Path | None,
 ) -> None:
     """Make the mattes: run a graph and write its files.
@@ -89,17 +63,14 @@ def render(
     """
     from rotograph.commands.progress import Bar
 
-    if private and ctx.get_parameter_source("no_engine") is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--private is an engine, and --no-engine is none")
-    here = (no_engine and not private) or bool(ctx.meta.get("rotograph.debug"))
     bar = Bar(len(frames) if frames else None)
     try:
+        if page is not None:
+            from rotograph.deliver.report import check_page
+
+            check_page(page)
         graph = options.load_graph(graph_file, settings)
-        asked = (bar, frames, output, jobs, memory, as_json)
-        if here:
-            summary = run(graph, options.environment(cache), *asked)
-        else:
-            summary = run_in_engine(graph, cache, *asked, private=private)
+        summary = rendered(graph, cache, how, bar, frames, output, as_json)
     except Exception as error:
         if as_json:
             options.tell_failure(_failed(bar, frames, str(error)))
@@ -116,95 +87,101 @@ def render(
         tell(page, graph, environment, frames, output, summary, graph_file.stem, quiet=as_json)
 
 
-def run(
-    graph: Any,
-    environment: Any,
-    bar: Bar,
-    frames: tuple[int, ...] | None = None,
-    output: Path | None = None,
-    jobs: int | None = None,
-    memory: int | None = None,
-    as_json: bool = False,
-) -> Any:
+def run(graph: Any, environment: Any, bar: Bar, frames: tuple[int, ...] | None = None) -> Any:
     """Render in this process with a progress bar and Ctrl-C; returns the ``render.Summary``.
 
-    memory: bytes, of which a quarter keeps results and the rest is for computing.
     Raises what ``render.render`` raises, but ends the process when the user stops it.
     """
     from rotograph import render as engine
-    from rotograph.execution import Limits
 
-    limits = Limits()
-    if memory is not None:
-        limits = Limits(limits.jobs, memory // 4, memory - memory // 4)
-    if jobs is not None:
-        limits = Limits(jobs, limits.kept, limits.working)
+    return _watched(
+        lambda stop: engine.render(graph, environment, frames, watch=bar, stop=stop), bar, frames
+    )
+
+
+def rendered(
+    graph: Any,
+    cache: Path | None,
+    how: options.How,
+    bar: Bar,
+    frames: tuple[int, ...] | None = None,
+    output: Path | None = None,
+    as_json: bool = False,
+) -> Any:
+    """As ``run``, in the engine or wherever ``how`` says."""
+    rendering = renderer(how, cache)
 
     def work(stop: threading.Event) -> Any:
-        return engine.render(
-            graph,
-            environment,
-            frames,
-            output.absolute() if output else None,
-            limits=limits,
-            watch=bar,
-            stop=stop,
-        )
+        with rendering as made:
+            return made(graph, frames=frames, output=output, watch=bar, stop=stop)
 
     return _watched(work, bar, frames, as_json)
 
 
-def run_in_engine(
-    graph: Any,
-    cache: Path | None,
-    bar: Bar,
-    frames: tuple[int, ...] | None = None,
-    output: Path | None = None,
-    jobs: int | None = None,
-    memory: int | None = None,
-    as_json: bool = False,
-    *,
-    private: bool = False,
-) -> Any:
-    """As ``run``, through the shared engine or a private one.
+def renderer(
+    how: options.How, cache: Path | None
+) -> contextlib.AbstractContextManager[Callable[..., Any]]:
+    """Within, a function like ``render.render`` without its environment: of the engine, a private
+    one or this process, as ``how`` says.
 
     Where the shared engine cannot be had (a container without Unix sockets, say), it is said and
     the work is done in this process. Raises RotographError when a private one cannot be had.
     """
+    # of the command's context, which the thread that does the work has not
+    return _renderer(how, cache, options.policy())
+
+
+@contextlib.contextmanager
+def _renderer(how: options.How, cache: Path | None, licences: str) -> Iterator[Callable[..., Any]]:
     from rotograph import client, remote
     from rotograph.store import default_folder
 
-    licences = options.policy()
-
-    def work(stop: threading.Event) -> Any:
-        try:
-            with client.private() if private else client.connect() as engine:
-                return remote.render(
-                    graph,
-                    engine,
-                    cache or default_folder(),
-                    frames,
-                    output,
-                    jobs=jobs,
-                    memory=memory,
+    with contextlib.ExitStack() as kept:
+        if not how.here:
+            try:
+                engine = kept.enter_context(client.private() if how.private else client.connect())
+            except client.EngineError as error:
+                if how.private or not isinstance(error, client.NoEngine):
+                    raise RotographError(error.message, hint=error.hint) from None
+                click.echo(f"rotograph: {error}; computing in this process", err=True)
+            else:
+                yield functools.partial(
+                    remote.render,
+                    engine=engine,
+                    store=cache or default_folder(),
+                    jobs=how.jobs,
+                    memory=how.memory,
                     licences=licences,
-                    watch=bar,
-                    stop=stop,
                 )
-        except client.EngineError as error:  # of starting; what a render meets is ours already
-            return error
+                return
+        yield functools.partial(_here, options.environment(cache, licences), _limits(how))
 
-    done = _watched(work, bar, frames, as_json)
-    if not isinstance(done, client.EngineError):
-        return done
-    if private or not isinstance(done, client.NoEngine):
-        raise RotographError(done.message, hint=done.hint)
-    click.echo(f"rotograph: {done}; computing in this process", err=True)
-    return run(graph, options.environment(cache), bar, frames, output, jobs, memory, as_json)
+
+def _limits(how: options.How) -> Any:
+    """How much a render may take: of the memory a quarter keeps results, the rest computes."""
+    from rotograph.execution import Limits
+
+    usual = Limits()
+    jobs = how.jobs or usual.jobs
+    if how.memory is None:
+        return Limits(jobs, usual.kept, usual.working)
+    return Limits(jobs, how.memory // 4, how.memory - how.memory // 4)
+
+
+def _here(
+    environment: Any, limits: Any, graph: Any, output: Path | None = None, **rest: Any
+) -> Any:
+    from rotograph import render as engine
+
+    folder = output.absolute() if output else None
+    return engine.render(graph, environment, output=folder, limits=limits, **rest)
 
 
 def _watched(
-    work: Callable[[threading.Event], Any], bar: Bar, frames: tuple[int, ...] | None, as_json: bool
+    work: Callable[[threading.Event], Any],
+    bar: Bar,
+    frames: tuple[int, ...] | None,
+    as_json: bool = False,
 ) -> Any:
     """The result of ``work(stop)`` with its progress shown, or the end of the process by Ctrl-C."""
     from rotograph.commands.running import stoppable
@@ -225,12 +202,13 @@ def report(summary: Any) -> None:
     """Say on standard error what a render did."""
     from rotograph.frames import format_frames
     from rotograph.smaller import SAID
+    from rotograph.told import by_cause
 
     debug = click.get_current_context().meta.get("rotograph.debug")
-    for error in summary.errors:
-        if debug:
-            traceback.print_exception(error)
-        click.echo(f"rotograph: {error}", err=True)
+    for error in summary.errors if debug else ():
+        traceback.print_exception(error)
+    for line in by_cause(summary.errors):
+        click.echo(f"rotograph: {line}", err=True)
     if summary.skipped:
         text = format_frames(summary.skipped)
         click.echo(f"skipped {text}: missing in the plate", err=True)

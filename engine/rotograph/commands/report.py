@@ -22,36 +22,43 @@ The page is one file with everything in it: mail it, or put it beside the delive
 @options.graph_file
 @click.argument("page", metavar="PAGE.html", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--title", help="The page's title.  [default: the graph's name]")
+@click.option("--overwrite", is_flag=True, help="Write over a page that is there.")
 @options.frames
 @options.settings
 @options.output
 @options.cache
+@options.how
+@options.licence_policy
 @options.debug
 def report(
     graph_file: Path,
     page: Path,
     title: str | None,
+    overwrite: bool,
     frames: tuple[int, ...] | None,
     settings: tuple[str, ...],
     output: Path | None,
     cache: Path | None,
+    how: options.How,
 ) -> None:
     """Render a graph and write a page that shows what came of it.
 
     Pictures with the layers drawn over them, confidence over time, the frames that need a look,
-    models and their licences, colour, keys. What is there already is not made again.
+    times, models and their licences, colour, keys. What is there already is not made again.
     """
     from rotograph.commands.progress import Bar
+    from rotograph.commands.render import rendered
     from rotograph.commands.render import report as say
-    from rotograph.commands.render import run
+    from rotograph.deliver.report import check_page
 
+    check_page(page, overwrite)
     graph = options.load_graph(graph_file, settings)
-    environment = options.environment(cache)
-    summary = run(graph, environment, Bar(len(frames) if frames else None), frames, output)
+    summary = rendered(graph, cache, how, Bar(len(frames) if frames else None), frames, output)
     say(summary)
     if not summary.complete:
         click.get_current_context().exit(1)
-    tell(page, graph, environment, frames, output, summary, title or graph_file.stem)
+    title, world = title or graph_file.stem, options.environment(cache)
+    tell(page, graph, world, frames, output, summary, title, overwrite=overwrite)
 
 
 def tell(
@@ -63,31 +70,48 @@ def tell(
     summary: Any,
     title: str,
     *,
+    overwrite: bool = True,
     quiet: bool = False,
 ) -> None:
     """Write the page of a render that is done, with a progress bar; raises WriteError.
 
-    quiet: nothing on standard output, which a script reads.
+    A page that shows the same already stays, with the times of the run that made it. overwrite:
+    write over one that shows something else. quiet: nothing on standard output, which a script
+    reads.
     """
     from rotograph.commands.progress import Bar
     from rotograph.commands.running import stoppable
     from rotograph.deliver.finished import Finished
-    from rotograph.deliver.report import write_report
+    from rotograph.deliver.report import digest, noted, write_report
+    from rotograph.errors import WriteError
     from rotograph.frames import format_frames
 
     folder = output.absolute() if output else None
-    shot = Finished.rendered(graph, environment, frames, folder)
-    wanted = [f for f in frames or shot.frames if f not in summary.skipped]
+    page = page.absolute()
     with Bar() as bar:
 
-        def work(stop: Any) -> Any:
-            def show(done: int, total: int) -> None:
-                bar.show("drawing", done, total, frames=done)
+        def show(done: int, total: int) -> None:
+            bar.show("drawing", done, total, frames=done)
 
-            return write_report(page.absolute(), shot, wanted, title, summary, show)
+        def work(stop: Any) -> Any:
+            shot = Finished.rendered(graph, environment, frames, folder)
+            wanted = [f for f in frames or shot.frames if f not in summary.skipped]
+            there = noted(page)
+            if there == digest(shot, wanted, title) and not summary.computed:
+                return None
+            if there is not None and not overwrite:
+                raise WriteError(
+                    "is there already, and shows another state of the shot",
+                    file=page,
+                    hint="choose another name, or write over it with --overwrite",
+                )
+            return write_report(page, shot, wanted, title, summary, show)
 
         found = stoppable(work, lambda: "rotograph: stopped; no page was written")
-    look = format_frames(flag.frame for flag in found)
-    click.echo(f"look at {look}" if look else "nothing stood out", err=True)
+    if found is None:
+        click.echo("the page is there already", err=True)
+    else:
+        look = format_frames(flag.frame for flag in found)
+        click.echo(f"look at {look}" if look else "nothing stood out", err=True)
     if not quiet:
         click.echo(page)

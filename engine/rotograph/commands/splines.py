@@ -66,12 +66,16 @@ def splines(
     """Turn mattes into editable shapes for Nuke, Natron, After Effects or Silhouette.
 
     SOURCE is a graph file, whose mattes are computed as far as they are not there, or a sequence of
-    mattes. The residual mattes go beside the shapes.
+    mattes. The residual mattes go beside the shapes. A delivery that was broken off, or lacks a
+    format, is completed; what is there stays as it is.
     """
     from rotograph.commands.progress import Bar
     from rotograph.commands.running import stoppable
-    from rotograph.deliver import splinesource
+    from rotograph.deliver import splinefiles, splinesource
 
+    formats = formats or ("json",)
+    if not overwrite:  # before anything is computed
+        splinefiles.claim(output, formats, residual=not no_residual)
     graph = environment = None
     if source.lower().endswith(".json"):
         graph = options.load_graph(Path(source), ())
@@ -83,7 +87,7 @@ def splines(
                 made = splinesource.of_files(source, layers, frames, plate)
             else:
                 made = splinesource.of_graph(graph, environment, layers, frames, node, bar, stop)
-            return _deliver(made, formats or ("json",), output, order, fps, no_residual, overwrite)
+            return _deliver(made, formats, output, order, fps, no_residual, overwrite)
 
         def on_stop() -> str:
             bar.close()
@@ -104,6 +108,29 @@ def splines(
 
 def _deliver(made, formats, output, order, fps, no_residual, overwrite) -> tuple[Any, list[Path]]:
     from rotograph.deliver import splinefiles
+
+    front = tuple(order.split(",")) if order else made.order
+    source = splinefiles.source_digest(
+        made.frames,
+        made.layers,
+        made.alpha,
+        [list(front), fps, made.pictures, made.spec.pixel_aspect],
+    )
+    shot = None if overwrite else splinefiles.recorded(output, source)
+    keep = shot is not None
+    if shot is None:
+        shot = _fit(made, front, fps)
+        splinefiles.record(output, source, shot)
+    files = splinefiles.write(output, shot, formats, overwrite=overwrite, keep=keep)
+    if not no_residual:
+        files += splinefiles.write_residual(
+            output, shot, made.alpha, made.spec, overwrite=overwrite, keep=keep
+        )
+    return shot, files
+
+
+def _fit(made, front, fps) -> Any:
+    from rotograph.deliver import splinefiles
     from rotograph.deliver import splines as fitting
     from rotograph.deliver.spline import SplineShot
     from rotograph.picture import layer_colour
@@ -112,17 +139,10 @@ def _deliver(made, formats, output, order, fps, no_residual, overwrite) -> tuple
     flows = fitting.motions(made.picture, made.frames, window) if made.picture else None
     followed = fitting.take(made.frames, made.layers, made.alpha, window, flows)
     colours = {name: layer_colour(i) for i, name in enumerate(made.layers)}
-    front = tuple(order.split(",")) if order else made.order
-    shot = SplineShot(
+    return SplineShot(
         made.frames,
         made.spec.display.size,
         fitting.build(followed, colours, front),
         made.spec.pixel_aspect,
         fps,
     )
-    files = splinefiles.write(output, shot, formats, overwrite=overwrite)
-    if not no_residual:
-        files += splinefiles.write_residual(
-            output, shot, made.alpha, made.spec, overwrite=overwrite
-        )
-    return shot, files
