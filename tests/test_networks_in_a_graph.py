@@ -6,6 +6,7 @@ They are the real classes at a small size with random weights, so nothing is tol
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,8 +15,10 @@ import pytest
 
 from rotograph import Graph, exr
 from rotograph.card import Card, WeightsFile, installed_cards, read_card
+from rotograph.correct import Present
 from rotograph.declare import Result
 from rotograph.environment import Environment
+from rotograph.execution import Limits
 from rotograph.models import Models
 from rotograph.needs import Keys
 from rotograph.plan import plan
@@ -23,10 +26,10 @@ from rotograph.render import known_plan, render
 from rotograph.store import Store
 from rotograph.weights import Folders
 
-pytest.importorskip("torch", reason="needs PyTorch: install --networks")
+torch = pytest.importorskip("torch", reason="needs PyTorch: install --networks")
 pytest.importorskip("sam2", reason="needs the sam2 package: install --networks")
 
-from rotograph_nodes.models import sam2_network
+from rotograph_nodes.models import sam2_adapter, sam2_network  # noqa: E402
 
 
 def _beside(name):
@@ -153,6 +156,40 @@ def test_a_correction_reaches_no_further_than_the_next_anchors(make_shot, models
     assert [f for f in shot.frames if before[f] != after[f]] == [1002, 1003, 1004, 1005, 1006]
 
 
+@pytest.mark.slow
+def test_layers_are_tracked_at_once_and_a_correction_leaves_all_other_masks_to_the_bit(
+    make_shot, models, monkeypatch
+):
+    shot = make_shot(9)
+    layers, sizes = ("disc", "left", "right"), []
+    prompts = [at(f, n, 10.0 * i) for f in (1001, 1004, 1008) for i, n in enumerate(layers)]
+    one_by_one = sam2_adapter.Adapter.step_layers
+
+    def counted(self, steps):
+        sizes.append(len(steps))
+        yield from one_by_one(self, steps)
+
+    monkeypatch.setattr(sam2_adapter.Adapter, "step_layers", counted)
+
+    def masks(prompts, most, cache):
+        cards = {**models.cards, "tiny-sam2": replace(models.cards["tiny-sam2"], layers=most)}
+        environment = Environment(Store(shot.folder / cache), replace(models, cards=cards))
+        found = Present(graph_of(shot, prompts), environment).outputs("track", (), shot.frames)
+        return {(n, f): mask.logits for n, f, mask in found}
+
+    together = masks(prompts, 8, "cache")
+    assert sizes == [3] * 11, "forward and backward, without the anchors"
+    alone = masks(prompts, 1, "other")
+    assert len(sizes) == 11
+    assert max(np.abs(together[n] - alone[n]).max() for n in alone) < 1e-4
+
+    corrected = [at(1004, shift=6.0) if p == at(1004) else p for p in prompts]
+    after = masks(corrected, 8, "cache")
+    assert len(sizes) == 11, "one layer has nothing to be together with"
+    changed = {name for name in after if not np.array_equal(after[name], together[name])}
+    assert ("disc", 1004) in changed and {f for _, f in changed} <= set(range(1002, 1008))
+
+
 def test_a_matte_of_a_network_keeps_what_is_known_and_fills_the_band(make_shot, models):
     shot = make_shot(2)
     document = shot.document()
@@ -166,6 +203,47 @@ def test_a_matte_of_a_network_keeps_what_is_known_and_fills_the_band(make_shot, 
     deep = cv2.erode((truth > 0.99).astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
     assert (alpha[deep] == 1).all() and (alpha[:5] == 0).all()
     assert ((alpha > 0) & (alpha < 1)).any()
+
+
+@pytest.mark.parametrize("mode", ["half", "tiles"])
+def test_a_network_that_does_not_fit_is_run_smaller_and_it_is_said(
+    make_shot, models, monkeypatch, mode
+):
+    """The network says that there is no memory, as PyTorch does, until it is asked for less."""
+    from transformers import VitMatteForImageMatting
+
+    run, asked = VitMatteForImageMatting.forward, []
+
+    def forward(self, pixel_values):
+        asked.append((torch.is_autocast_enabled("cpu"), pixel_values[0, 0].numel()))
+        fits = asked[-1][0] if mode == "half" else asked[-1][1] <= 64 * 96
+        if not fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB.")
+        return run(self, pixel_values)
+
+    monkeypatch.setattr("rotograph_nodes.models.tiles.SIZE", 48)
+    monkeypatch.setattr("rotograph_nodes.models.vitmatte.HALO", 8)
+    shot = make_shot(2)
+    document = shot.document()
+    document["nodes"]["matte"] |= {"model": "tiny-vitmatte", "inside": 3, "outside": 3}
+    document["nodes"]["out"]["inputs"]["image"] = "matte"
+    graph = Graph.from_dict(document, shot.folder)
+    card = replace(models.cards["tiny-vitmatte"], smaller=("half", "tiles"))
+    able = replace(models, cards={**models.cards, card.name: card})
+
+    def alpha(cache):
+        done = render(graph, Environment(Store(shot.folder / cache), able), limits=Limits(jobs=1))
+        assert done.complete, done.errors
+        return done, exr.read(shot.matte(1001)).coverage()
+
+    _, whole = alpha("cache")
+    shot.matte(1001).unlink()
+    monkeypatch.setattr(VitMatteForImageMatting, "forward", forward)
+    done, small = alpha("other")
+    assert done.smaller == {"matte": {mode: [1001, 1002]}}
+    assert asked[0][0] is False and asked[-1][0] is (mode == "half")
+    # random weights make more of every difference than trained ones
+    assert 0 < np.abs(small - whole).mean() < 0.02
 
 
 @pytest.mark.slow

@@ -58,15 +58,18 @@ class Card:
     terms, "" if not known.
     family: models of one family differ in size only. quality: which of several that do the same
     job "auto" takes, the higher the better; 0 is a model without weights.
+    gated: whether its source gives the files only to those who asked for access.
     source: where to read about it. repository, revision: the Hugging Face repository and commit
     that ``files`` are from. files: the weights first, then what belongs to them.
     packages: import names of what it needs beside this package, such as "torch".
-    reads_text: whether it can be told what to look for in words.
+    reads_text: whether it can be told what to look for in words. needs_text: whether it must be.
     finds: the layer that a segmenter finds by itself, without prompts, such as "person".
     per_frame: a detector that looks at single frames rather than at motion.
     stride: the input's sides are multiples of it. numeric_mode: the precision it computes in.
     smaller: how it can be computed when the memory runs out, of "half" and "tiles"; its adapters
     then have ``smaller(mode)``, which gives an adapter that computes so.
+    layers: how many layers of a frame its adapter is handed at once, at the most, by stages that
+    can; no key knows of it.
     network: what the adapter needs to know of it (docs/models.md for ONNX).
     """
 
@@ -83,17 +86,20 @@ class Card:
     training_data: str = ""
     family: str = ""
     quality: int = 0
+    gated: bool = False
     source: str = ""
     repository: str = ""
     revision: str = ""
     files: tuple[WeightsFile, ...] = ()
     packages: tuple[str, ...] = ()
     reads_text: bool = False
+    needs_text: bool = False
     finds: str = ""
     per_frame: bool = False
     stride: int = 1
     numeric_mode: str = "float32"
     smaller: tuple[str, ...] = ()
+    layers: int = 1
     citation: str = ""
     network: Mapping[str, Any] = field(default_factory=dict)
 

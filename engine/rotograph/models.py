@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,18 @@ from rotograph.resident import Resident
 from rotograph.weights import Folders
 
 AUTO = "auto"
-"""In a graph: the best model that is installed and that the licence policy allows."""
+"""In a graph: the best model that is installed and that the licence policy allows.
+
+With what a node asks of it: "auto" and words of ``ASKED``, or roles that it must have beside.
+"""
+ASKED: Mapping[str, Callable[[Card], bool]] = {
+    "text": lambda card: card.reads_text,
+    "no-text": lambda card: not card.needs_text,
+    "prompts": lambda card: not card.finds,
+    "no-prompts": lambda card: bool(card.finds),
+}
+LEFT_OUT = ("timm", "torchvision")
+"""Packages that the installer does not bring: which build fits depends on that of PyTorch."""
 SHARE = 0.5
 """Of the memory that is free when the first network is loaded: what all of them may take."""
 
@@ -78,11 +89,13 @@ class Models:
     def card(self, role: str, name: str) -> Card:
         """The card of a model that can and may do this job here; raises ModelError that names one.
 
-        name: a model, or "auto". Digests that the card does not state are those of the files here.
-        Once given, the answer stays, so that a plan and its render mean the same.
+        name: a model, or "auto" and what is asked of it. Digests that the card does not state are
+        those of the files here. Once given, the answer stays, so that a plan and its render mean
+        the same.
         """
         if (role, name) not in self._answered:
-            found = self.best(role) if name == AUTO else self._allowed(role, name)
+            first, *asked = name.split(" ")
+            found = self.best(role, asked) if first == AUTO else self._allowed(role, name)
             found = weights.pinned(found, self.folders)
             if found.files and not found.weights:
                 raise self._absent(found, role)
@@ -106,23 +119,29 @@ class Models:
         licence.check(card, self, role)
         return card
 
-    def best(self, role: str) -> Card:
+    def best(self, role: str, asked: Sequence[str] = ()) -> Card:
         """What "auto" stands for: of the models that are ready and allowed, the best.
 
-        Not one that finds only its own kind of thing.
+        asked: words of ``ASKED``; those that do all of it come first, but one that does not is
+        better than none. Other words are roles that it must have too. One that finds only its own
+        kind of thing is taken where it is asked for alone. Raises ModelError.
         """
+        roles = {role, *asked} - set(ASKED)
+        alone = "no-prompts" in asked
         ready = [
             c
             for c in self.cards.values()
-            if c.adapters.get(role)
-            and not c.finds
+            if all(c.adapters.get(r) for r in roles)
+            and (alone or not c.finds)
             and licence.allows(self.policy, c)
             and self.installed(c)
             and not c.missing
         ]
         if not ready:
-            raise ModelError(f"no model that can {role} is ready and allowed", hint="pull one")
-        return max(ready, key=lambda c: (c.quality, c.name))
+            does = " and ".join(sorted(roles))
+            raise ModelError(f"no model that can {does} is ready and allowed", hint="pull one")
+        wanted = [ASKED[word] for word in asked if word in ASKED]
+        return max(ready, key=lambda c: (all(does(c) for does in wanted), c.quality, c.name))
 
     def installed(self, card: Card) -> bool:
         """Whether all its weights are here."""
@@ -138,6 +157,8 @@ class Models:
 
     def _absent(self, card: Card, role: str) -> ModelError:
         way = f"rotograph models pull {card.name}"
+        if card.gated:
+            way = f"ask for access at {card.source}, set HF_TOKEN, then: {way}"
         if not all(f.url or card.repository for f in card.files):
             way = f"get {card.files[0].name} from {card.source}, then: rotograph models add"
             way = f"{way} {card.name} FILE"
@@ -150,6 +171,13 @@ class Models:
     def readers(self, role: str) -> list[Card]:
         """The cards that understand a text prompt in this role, runnable here or not."""
         return [c for c in self.cards.values() if c.reads_text and role in c.adapters]
+
+    def finders(self, role: str) -> list[Card]:
+        """The allowed cards that need no prompts in this role, those that are ready here first."""
+        able = [c for c in self.cards.values() if c.finds and c.adapters.get(role)]
+        able = [c for c in able if licence.allows(self.policy, c)]
+        here = {c.name: self.installed(c) and not c.missing for c in able}
+        return sorted(able, key=lambda c: (here[c.name], c.quality), reverse=True)
 
     def loaded(self) -> list[str]:
         """The names of the models that are in memory."""
@@ -183,9 +211,12 @@ class Models:
 
     @staticmethod
     def _lacking(card: Card, package: str | None) -> ModelError:
+        way = "python install/bootstrap.py install --networks"
+        if package in LEFT_OUT:
+            way = "install a torchvision that fits your PyTorch, and timm"
         return ModelError(
             f"the model '{card.name}' needs the package '{package}'",
-            hint="python install/bootstrap.py install --networks, or choose 'classic'",
+            hint=f"{way}, or choose 'classic'",
         )
 
     def _set_budget(self) -> None:

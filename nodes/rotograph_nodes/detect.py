@@ -11,7 +11,7 @@ from rotograph.shape import Shape
 from rotograph_nodes import naming, shared, working
 
 
-@node(version=1, output=Output("Detections", "propose"))
+@node(version=2, output=Output("Detections", "propose"))
 class Detect:
     """Propose the things in a shot, as boxes with scores and layer names.
 
@@ -52,6 +52,11 @@ class Detect:
     def describe(at):
         plate = at.shape("plate")
         card = at.card("detect")
+        if card.needs_text and not at.value("text").strip():
+            raise PromptError(
+                f"the model '{card.name}' has to be told what to look for",
+                hint="set 'text', such as 'person, car', or choose 'classic'",
+            )
         if at.value("text") and not card.reads_text:
             able = [f"'{c.name}'" for c in at.readers("detect")]
             raise PromptError(
@@ -61,6 +66,10 @@ class Detect:
                 else "clear 'text'",
             )
         return Shape(plate.frames, plate=plate.plate, size=plate.size)
+
+    def asks(node):
+        """Of a model that is chosen: to read, where there is something to read."""
+        return {"model": ("text" if node.value("text").strip() else "no-text",)}
 
     picture = shared.picture("detect")
     motion = shared.motion()

@@ -10,6 +10,7 @@ import numpy as np
 from rotograph.declare import Leaf, Value
 from rotograph.errors import PromptError
 from rotograph.image import Box, Image
+from rotograph.inline import is_inline
 from rotograph.prompt import Prompt
 from rotograph.shape import FrameSet, Shape
 from rotograph_nodes import working
@@ -64,8 +65,12 @@ def said(prompts: Sequence[Prompt]) -> tuple[tuple, ...]:
 
 
 def leaves(at: Any, prompts: Sequence[Prompt]) -> list[Leaf]:
-    """The mask files of the prompts, in their order, named by their content."""
-    return [Leaf("mask", str(at.path(p.mask))) for p in prompts if p.mask is not None]
+    """The masks of the prompts, in their order, named by their content."""
+    return [
+        Leaf("inline", p.mask) if is_inline(p.mask) else Leaf("mask", str(at.path(p.mask)))
+        for p in prompts
+        if p.mask is not None
+    ]
 
 
 def display(at: Any, prompts: Sequence[Prompt]) -> Value | None:

@@ -34,8 +34,11 @@ class Segment:
         found = prompted.frames_by_layer(at.value("prompts"))
         if at.wired("boxes"):
             found = prompted.merge(prompted.frames_by_layer(at.small("boxes").boxes), found)
-        if not found and (finds := at.card("segment").finds):
-            found = {finds: plate.frames}
+        if not found:
+            card = at.card("segment")
+            if not card.finds and not at.wired("boxes"):
+                raise _unprompted(card, at.finders("segment"))
+            found = {card.finds: plate.frames} if card.finds else {}
         for layer, frames in found.items():
             for frame in frames:
                 if frame not in plate.frames:
@@ -46,6 +49,11 @@ class Segment:
                     )
         prompted.check(at.value("prompts"), plate)
         return Shape(plate.frames, tuple(found), prompted=found, plate=plate.plate, size=plate.size)
+
+    def asks(node):
+        """Of a model that is chosen: to do with prompts, or without where there are none."""
+        told = node.value("prompts") or "boxes" in node.inputs
+        return {"model": ("prompts" if told else "no-prompts",)}
 
     picture = shared.picture("segment")
 
@@ -83,3 +91,11 @@ class Segment:
             "display": prompted.display(at, prompts),
             "boxes": Value([tuple(b.box) for b in boxes]),
         }
+
+
+def _unprompted(card, finders):
+    other = f", or choose a model that needs none, such as '{finders[0].name}'" if finders else ""
+    return PromptError(
+        f"the model '{card.name}' needs prompts, and there are none",
+        hint=f"add a point or a box, wire Detect to 'boxes'{other}",
+    )

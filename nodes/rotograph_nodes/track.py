@@ -71,6 +71,10 @@ class Track:
             size=plate.size,
         )
 
+    def asks(node):
+        """Of a model that is chosen: to segment what it follows, too."""
+        return {"model": ("segment", "track")}
+
     picture = shared.picture("track")
     motion = shared.motion()
 
@@ -114,7 +118,12 @@ class Track:
     @stage(per="layer", models={"track": "model"}, tier="features")
     def forward(given, context):
         """The state on this frame, from the one before."""
-        return _step(given, context, given.get("motion"), _anchored(given))
+        return context.models["track"].step(*_ahead(given))
+
+    @forward.layers
+    def forward(given, context):
+        """Of several layers: they share the network, and their features are read once."""
+        return context[0].models["track"].step_layers([_ahead(layer) for layer in given])
 
     @forward.needs
     def forward(at):
@@ -125,9 +134,11 @@ class Track:
     @stage(per="layer", models={"track": "model"}, tier="features")
     def backward(given, context):
         """The state on this frame, from the one after."""
-        motion = given.get("motion")
-        between = None if motion is None else working.reverse(motion)
-        return _step(given, context, between, _anchored(given)[::-1])
+        return context.models["track"].step(*_back(given))
+
+    @backward.layers
+    def backward(given, context):
+        return context[0].models["track"].step_layers([_back(layer) for layer in given])
 
     @backward.needs
     def backward(at):
@@ -281,13 +292,18 @@ def _anchored(given):
     return list(zip(given["anchors"], features, strict=True))
 
 
-def _step(given, context, between, anchors):
-    """anchors: as from ``_anchored``, the one that the track comes from first."""
-    return context.models["track"].step(
-        given["state"],
-        given.get("from"),
-        given["to"],
-        between,
-        anchors,
-        given.get("earlier", ()),
-    )
+def _ahead(given):
+    """What the model's ``step`` is told on the way forward."""
+    return _told(given, given.get("motion"), _anchored(given))
+
+
+def _back(given):
+    motion = given.get("motion")
+    between = None if motion is None else working.reverse(motion)
+    return _told(given, between, _anchored(given)[::-1])
+
+
+def _told(given, between, anchors):
+    """anchors: the one that the track comes from first."""
+    earlier = given.get("earlier", ())
+    return given["state"], given.get("from"), given["to"], between, anchors, earlier

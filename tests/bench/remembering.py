@@ -1,27 +1,34 @@
 """SAM 2 driven by Rotograph against the package's own video predictor: same weights, same frames.
 
-    OMP_NUM_THREADS=1 python tests/bench/remembering.py [--frames 48] [--long 480]
+    OMP_NUM_THREADS=1 python tests/bench/remembering.py [--frames 36] [--turns 3] [--long 480]
+    OMP_NUM_THREADS=1 python tests/bench/remembering.py --shares t s b+ l
 
-The network is SAM 2.1's own classes at 256 pixels with random weights (tests/rotograph_nodes/
-tiny_sam2.py): the ratios tell what driving it costs, not how good or how fast the real sizes are.
-Every line is a ratio within this run. Ours keeps every result in a store on disk, as a render does.
+Speed: SAM 2.1 tiny as it is, but at 256 pixels, with random weights: the ratios tell what driving
+it costs, not how good it is. Memory: its classes with fewer than a million weights (tests/
+rotograph_nodes/tiny_sam2.py). Ours keeps every result in a store on disk, as a render does. Every
+line is a ratio within this run: the works go in turns, and the median of the turns' ratios is told
+with the least and the largest. ``--shares``: of the networks at 1024 pixels, in the cards' own
+precision, the processor's seconds for a frame's features and for one layer's step with the memory
+full, and what three layers cost by them.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib.util
 import io
-import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image
 
@@ -33,7 +40,7 @@ from rotograph_nodes.models.sam2_tracker import Sam2, Step
 
 SIZE = 256
 LOOK_BACK = 6
-ANCHOR_EVERY = 12
+ANCHOR_EVERY = 9
 """Frames from one prompted frame to the next."""
 
 
@@ -116,9 +123,9 @@ class Ours:
                 steps.append(Step(state, [(s, None) for s in sides], recent[n][1:LOOK_BACK]))
             seen = self.features(frame)
             if together:
-                states = self.sam.step_layers(seen, steps)
+                states = list(self.sam.step_layers(seen, steps))
             else:
-                states = [self.sam.step_layers(seen, [step])[0] for step in steps]
+                states = [next(self.sam.step_layers(seen, [step])) for step in steps]
             for n, state in enumerate(states):
                 self.keep(f"s{n} {frame}", state)
                 recent[n] = [state, *recent[n][: LOOK_BACK - 1]]
@@ -126,6 +133,7 @@ class Ours:
 
 def timed(work) -> float:
     """Seconds of one processor: other programs on the machine count for little."""
+    gc.collect()
     start = time.process_time()
     with contextlib.redirect_stderr(io.StringIO()):
         work()
@@ -142,19 +150,37 @@ def reference(predictor, clip: Path, anchors: dict[int, float], layers: int) -> 
         pass
 
 
-def networks():
-    tiny = load_tiny()
-    model = sam2_network.settings(tiny.CONFIG, tiny.CHANGES)
-    state = tiny.random_state(model)
-    sam = Sam2(sam2_network.build(model, state))
+def networks(tiny: bool):
+    """Ours and the reference's, with the same random weights; tiny: fewer of them."""
+    module = load_tiny()
+    model = sam2_network.settings(module.CONFIG, module.CHANGES if tiny else small_picture(SIZE))
+    state = module.random_state(model)
+    sam = Sam2(sam2_network.lighten(sam2_network.build(model, state)))
     other = model.copy()
     other["_target_"] = "sam2.sam2_video_predictor.SAM2VideoPredictor"
     return sam, sam2_network.build(other, state)
 
 
+def small_picture(size: int) -> dict:
+    attention = {"feat_sizes": [size // 16, size // 16]}
+    layer = {"self_attention": attention, "cross_attention": attention}
+    return {"image_size": size, "memory_attention": {"layer": layer}}
+
+
 def memory(who: str, count: int) -> None:
-    """Print the peak of resident memory, in a process of its own."""
-    sam, predictor = networks()
+    """Print the peak of resident memory, in a process of its own.
+
+    Looked at now and then: what the system says at the end, a process inherits from its parent.
+    """
+    sam, predictor = networks(tiny=True)
+    process, most = psutil.Process(), [0]
+
+    def look() -> None:
+        while True:
+            most[0] = max(most[0], process.memory_info().rss)
+            time.sleep(0.01)
+
+    threading.Thread(target=look, daemon=True).start()
     with tempfile.TemporaryDirectory() as text:
         clip = Path(text) / "clip"
         clip.mkdir()
@@ -164,7 +190,7 @@ def memory(who: str, count: int) -> None:
             timed(lambda: ours.track(1, {0: 0.0}, 0, count - 1))
         else:
             timed(lambda: reference(predictor, clip, {0: 0.0}, 1))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(most[0])
 
 
 def peak(who: str, count: int) -> int:
@@ -172,22 +198,14 @@ def peak(who: str, count: int) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, default=48)
-    parser.add_argument("--long", type=int, default=480)
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    if asked.memory:
-        memory(asked.memory[0], int(asked.memory[1]))
-        return
-    count = asked.frames
-    sam, predictor = networks()
+def speed(count: int, turns: int) -> None:
+    sam, predictor = networks(tiny=False)
     anchors = dict.fromkeys(range(0, count, ANCHOR_EVERY), 0.0)
-    _, middle, last, *_ = anchors
+    middle = sorted(anchors)[len(anchors) // 2]
     changed = {**anchors, middle: 4.0}
-    beside = {f: g for f, g in changed.items() if f <= last}
+    after = min((f for f in anchors if f > middle), default=count)
+    before = max(f for f in anchors if f < middle)
+    beside = {f: g for f, g in changed.items() if before <= f <= after}
     with tempfile.TemporaryDirectory() as text:
         clip = Path(text) / "clip"
         clip.mkdir()
@@ -197,26 +215,84 @@ def main() -> None:
             return Ours(sam, clip, Store(Path(text) / name))
 
         works = {
-            "reference": lambda n: reference(predictor, clip, anchors, 1),
-            "first": lambda n: ours(f"first{n}").track(1, anchors, 0, count - 1),
+            "theirs": lambda n: reference(predictor, clip, anchors, 1),
+            "ours": lambda n: ours(f"first{n}").track(1, anchors, 0, count - 1),
             # the reference can only track the shot again; ours goes from anchor to anchor
-            "reference, changed": lambda n: reference(predictor, clip, changed, 1),
-            "changed": lambda n: ours(f"first{n}").track(1, beside, 0, last - 1),
+            "theirs changed": lambda n: reference(predictor, clip, changed, 1),
+            "ours changed": lambda n: ours(f"first{n}").track(1, beside, before, after - 1),
             "three": lambda n: ours(f"three{n}").track(3, anchors, 0, count - 1),
             "apart": lambda n: ours(f"apart{n}").track(3, anchors, 0, count - 1, together=False),
-            "reference, three": lambda n: reference(predictor, clip, anchors, 3),
+            "theirs three": lambda n: reference(predictor, clip, anchors, 3),
         }
-        # in turns and the best of each, for a machine is never idle
-        turns = [{name: timed(partial(work, n)) for name, work in works.items()} for n in range(3)]
-        best = {name: min(turn[name] for turn in turns) for name in works}
-        one, three = best["first"], best["three"]
-        print(f"first pass: {best['reference'] / one:.2f} x the reference's frames per second")
-        print(f"prompt {middle} changed: {best['reference, changed'] / best['changed']:.2f} x it")
-        print(f"3 layers: {three / one:.2f} x the time of one; {best['apart'] / one:.2f} x apart")
-        print(f"first pass, 3 layers: {best['reference, three'] / three:.2f} x the reference")
+        timed(partial(works["theirs"], -1))
+        timed(partial(works["ours"], -1))
+        took = [
+            {name: timed(partial(work, n)) for name, work in works.items()} for n in range(turns)
+        ]
+
+    def tell(what: str, over: str, under: str, rest: str) -> None:
+        ratios = sorted(turn[over] / turn[under] for turn in took)
+        spread = f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        print(f"{what}: {ratios[len(ratios) // 2]:.2f} {spread} x {rest}", flush=True)
+
+    tell("first pass", "theirs", "ours", "the reference's frames per second")
+    tell(f"prompt on {middle} of {count} changed", "theirs changed", "ours changed", "it")
+    tell("three layers", "three", "ours", "the time of one")
+    tell("three layers, each by itself", "apart", "ours", "the time of one")
+    tell("first pass of three layers", "theirs three", "three", "the reference's")
+
+
+def layers_of(sam: Sam2, seen: dict[str, np.ndarray], step: Step) -> None:
+    list(sam.step_layers(seen, [step]))
+
+
+def shares(names: list[str]) -> None:
+    """Print what the networks take at their own size, features and steps."""
+    module = load_tiny()
+    picture = np.random.default_rng(0).random((540, 960, 3), np.float32)
+    asked = GridPrompts(boxes=((300.0, 100.0, 600.0, 400.0),))
+    for name in names:
+        model = sam2_network.settings(f"sam2.1/sam2.1_hiera_{name}")
+        network = sam2_network.build(model, module.random_state(model))
+        sam = Sam2(sam2_network.lighten(network), half=True)
+        seen = sam.encode(picture)
+        first = sam.start(seen, sam.segment(seen, asked), asked)
+        pointers = np.repeat(first["pointer"][None], 14, axis=0)
+        full = {**first, "age": np.array([20], np.int32), "pointers": pointers}
+        step = Step(full, [(first, None)], [full] * (LOOK_BACK - 1))
+        layers_of(sam, seen, step)
+        encode = np.median([timed(partial(sam.encode, picture)) for _ in range(3)])
+        one = np.median([timed(partial(layers_of, sam, seen, step)) for _ in range(3)])
+        three = (encode + 3 * one) / (encode + one)
+        print(
+            f"{name}: features {encode:.2f} s, a step {one:.2f} s; 3 layers {three:.2f} x",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=36)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--short", type=int, default=48)
+    parser.add_argument("--long", type=int, default=480)
+    parser.add_argument("--shares", nargs="+", choices=("t", "s", "b+", "l"))
+    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.memory:
+        memory(asked.memory[0], int(asked.memory[1]))
+        return
+    if asked.shares:
+        shares(asked.shares)
+        return
     for who in ("ours", "reference"):
-        short, long = peak(who, count), peak(who, asked.long)
-        print(f"memory, {who}: {long / short:.3f} x at {asked.long} frames what it is at {count}")
+        short, long = peak(who, asked.short), peak(who, asked.long)
+        print(
+            f"memory, {who}: {long / short:.3f} x at {asked.long} frames that at {asked.short}",
+            flush=True,
+        )
+    speed(asked.frames, asked.turns)
 
 
 if __name__ == "__main__":

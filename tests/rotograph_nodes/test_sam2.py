@@ -52,7 +52,8 @@ def state():
 
 @pytest.fixture(scope="module")
 def sam(state):
-    return Sam2(sam2_network.build(sam2_network.settings(tiny.CONFIG, tiny.CHANGES), state))
+    network = sam2_network.build(sam2_network.settings(tiny.CONFIG, tiny.CHANGES), state)
+    return Sam2(sam2_network.lighten(network))
 
 
 @pytest.fixture(scope="module")
@@ -189,20 +190,48 @@ def test_what_a_frame_remembers_counts(sam, features):
     assert np.abs(again["logits"] - states[7]["logits"]).max() > 10 * TOLERANCE
 
 
-def test_layers_in_one_run_of_the_network_are_as_alone(sam, features):
-    tracks = []
+@pytest.fixture(scope="module")
+def steps(sam, features):
+    """The next step of three layers, of one whose memory is of another size, and of older ones."""
+    found = []
     for layer in range(3):
         anchors = {0: start(sam, features[0], prompts(layer, 0))}
         states = follow(sam, features, anchors, range(4))
-        steps = Step(states[3], [(anchors[0], None)], [states[2], states[1]])
-        tracks.append((steps, states[3]))
-    fresh = Step(tracks[0][0].anchors[0][0], tracks[0][0].anchors)  # memory of another size
-    together = sam.step_layers(features[4], [*(s for s, _ in tracks), fresh])
-    for (step, _), found in zip(tracks, together, strict=False):
+        found.append(Step(states[3], [(anchors[0], None)], [states[2], states[1]]))
+    older = []
+    for layer, first in ((0, 0), (1, 3)):  # as much memory, but of anchors on other frames
+        anchors = {first: start(sam, features[first], prompts(layer, 0))}
+        states = follow(sam, features, anchors, range(first, 16))
+        earlier = [states[t] for t in range(14, 9, -1)]
+        older.append(Step(states[15], [(anchors[first], None)], earlier))
+    return [*found, Step(found[0].anchors[0][0], found[0].anchors), *older]
+
+
+def test_layers_in_one_run_of_the_network_are_as_alone(sam, features, steps):
+    together = list(sam.step_layers(features[4], steps))
+    for step, found in zip(steps, together, strict=True):
         alone = sam.step(step.state, None, features[4], None, step.anchors, step.earlier)
         assert np.abs(alone["logits"] - found["logits"]).max() < TOLERANCE
         assert alone["age"] == found["age"]
     assert together[3]["age"] == 1
+
+
+def test_in_half_precision_they_are_as_near_as_that_can_tell(sam, features, steps):
+    half = Sam2(sam.network, half=True)
+    together = list(half.step_layers(features[4], steps))
+    for step, found in zip(steps, together, strict=True):
+        alone = half.step(step.state, None, features[4], None, step.anchors, step.earlier)
+        assert np.abs(alone["logits"] - found["logits"]).max() < 0.02 * np.ptp(alone["logits"])
+
+
+def test_large_pictures_on_a_processor_are_tracked_one_layer_after_another(
+    sam, features, steps, monkeypatch
+):
+    """There one layer leaves nothing idle; so what others are there does not change a bit."""
+    monkeypatch.setattr("rotograph_nodes.models.sam2_tracker._SMALL", SIZE - 1)
+    for step, found in zip(steps, sam.step_layers(features[4], steps), strict=True):
+        alone = sam.step(step.state, None, features[4], None, step.anchors, step.earlier)
+        assert all(np.array_equal(alone[name], found[name]) for name in alone)
 
 
 def test_a_state_does_not_grow_and_goes_on_after_it_was_stored(sam, features):

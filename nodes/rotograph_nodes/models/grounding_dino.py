@@ -7,19 +7,18 @@ because that package's own preparation asks for torchvision.
 
 from __future__ import annotations
 
-import re
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch.nn import functional
 
-from rotograph.errors import ModelError, PromptError
+from rotograph.errors import PromptError
 from rotograph.models import Supply
 from rotograph_nodes.models import hugging_face
 from rotograph_nodes.models.held import held
+from rotograph_nodes.models.kinds import kinds
 from rotograph_nodes.naming import distinct
 
 SHORT, LONG = 800, 1333
@@ -35,21 +34,11 @@ class Adapter:
 
     def __init__(self, supply: Supply) -> None:
         self._supply = supply
-        path = supply.weights.parent / "tokenizer.json"
-        try:
-            self._tokens = Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises nothing more special
-            raise ModelError(f"cannot be read: {error}", file=path, hint="pull it again") from None
+        self._tokens = hugging_face.tokenizer(supply)
 
     def names(self, text: str) -> tuple[str, ...]:
         """The kinds that a text such as ``person, red car`` names; raises PromptError for none."""
-        kinds = tuple(dict.fromkeys(re.sub(r"\s+", " ", k).strip().lower() for k in _parts(text)))
-        if not kinds:
-            raise PromptError(
-                f"the model '{self._supply.card.name}' has to be told what to look for",
-                hint="set 'text', such as 'person, car'",
-            )
-        return kinds
+        return kinds(text, self._supply.card.name)
 
     def detect(self, picture: np.ndarray, text: str) -> dict[str, np.ndarray]:
         """What of the text is on one frame, the surest first.
@@ -63,9 +52,9 @@ class Adapter:
         with self._network() as network:
             logits, boxes = self.answer(network, picture, said["ids"])
         # a kind is as sure as the surest of its words
-        kinds = np.stack([logits[:, places].max(axis=1) for places in said["places"]], axis=1)
-        classes = kinds.argmax(axis=1)
-        scores = 1.0 / (1.0 + np.exp(-np.clip(kinds.max(axis=1), -60.0, 60.0)))
+        sureness = np.stack([logits[:, places].max(axis=1) for places in said["places"]], axis=1)
+        classes = sureness.argmax(axis=1)
+        scores = 1.0 / (1.0 + np.exp(-np.clip(sureness.max(axis=1), -60.0, 60.0)))
         height, width = picture.shape[:2]
         middle, half = boxes[:, :2], boxes[:, 2:] / 2
         corners = np.concatenate([middle - half, middle + half], axis=1).clip(0.0, 1.0)
@@ -101,12 +90,12 @@ class Adapter:
         logits = out.logits[0, :, : len(ids)]
         return logits.float().cpu().numpy(), out.pred_boxes[0].float().cpu().numpy()
 
-    def _caption(self, kinds: tuple[str, ...]) -> dict[str, Any]:
+    def _caption(self, named: tuple[str, ...]) -> dict[str, Any]:
         """Token numbers of "person. red car." and, of each kind, the places of its tokens."""
-        caption = " ".join(f"{kind}." for kind in kinds)
+        caption = " ".join(f"{kind}." for kind in named)
         told = self._tokens.encode(caption)
         places, start = [], 0
-        for kind in kinds:
+        for kind in named:
             end = start + len(kind)
             own = [
                 i
@@ -120,15 +109,8 @@ class Adapter:
         return {"ids": told.ids, "places": places}
 
     def _network(self) -> AbstractContextManager[Any]:
-        from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
-
         def make() -> torch.nn.Module:
-            return hugging_face.load(
-                GroundingDinoForObjectDetection, GroundingDinoConfig, self._supply
-            )
+            names = ("GroundingDinoForObjectDetection", "GroundingDinoConfig")
+            return hugging_face.load(*hugging_face.classes(self._supply, *names), self._supply)
 
         return held(self._supply, make, lambda network: network)
-
-
-def _parts(text: str) -> list[str]:
-    return [part for part in re.split(r"[,.;\n]", text) if part.strip()]

@@ -15,11 +15,17 @@ from rotograph.models import Supply
 
 
 @contextmanager
-def held(supply: Supply, make: Callable[[], torch.nn.Module], wrap: Callable[..., Any]) -> Iterator:
+def held(
+    supply: Supply,
+    make: Callable[[], torch.nn.Module],
+    wrap: Callable[..., Any],
+    part: str = "",
+) -> Iterator:
     """What ``wrap`` makes of the network, which is loaded unless it is here already.
 
     make: the network with its weights, on the CPU. wrap: called once with the network on its
-    device. Roles of one model share it. Raises MemoryError when the device has no room.
+    device. Roles of one model share it, unless each has a part of its own. Raises MemoryError when
+    the device has no room.
     """
     device = supply.pick().torch
 
@@ -27,9 +33,10 @@ def held(supply: Supply, make: Callable[[], torch.nn.Module], wrap: Callable[...
         network = make().eval().requires_grad_(False).to(device)
         return wrap(network), sum(p.numel() * p.element_size() for p in network.parameters())
 
-    name = (supply.card.name, supply.card.weights, device)
+    name = (supply.card.name, supply.card.weights, device, part)
     try:
-        with supply.resident.use(name, load, expected=supply.card.size) as network:
+        about = supply.card.size or supply.weights.stat().st_size
+        with supply.resident.use(name, load, expected=about) as network:
             yield network
     except torch.OutOfMemoryError as error:
         raise MemoryError(str(error)) from None

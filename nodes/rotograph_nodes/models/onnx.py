@@ -6,6 +6,7 @@ The card's ``[network]`` table (docs/models.md) is all that a network needs; no 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +32,11 @@ class Facts:
     output: number or name of the output. output_layout: NCHW, NHWC, or ``flat`` for rows one after
     the other. values: what they are: ``probability``, ``logits``, or ``classes``, a score for each.
     channel: which of them is meant. threshold: the probability that is the mask's boundary.
-    decode, classes, nms: of detectors (onnx_detect.py).
+    trimap: False for a network of the role matte that makes alpha without one. state: of a network
+    that remembers, pairs of an input's name and the output that it is given of the frame before.
+    ratio: the name of an input that takes how much smaller the network may make the picture for
+    itself, and the long side that it is to work at. decode, classes, nms: of detectors
+    (onnx_detect.py).
     """
 
     size: tuple[int, int] | None = None
@@ -47,6 +52,9 @@ class Facts:
     values: str = "probability"
     channel: int = 0
     threshold: float = 0.5
+    trimap: bool = True
+    state: tuple[tuple[str, str], ...] = ()
+    ratio: tuple[str, int] = ()
     decode: str = ""
     classes: tuple[str, ...] = ()
     nms: float = 0.45
@@ -63,7 +71,7 @@ _ALLOWED = {
 
 def read_facts(name: str, table: Mapping[str, Any]) -> Facts:
     """The facts of a card; raises ModelError naming the model."""
-    lists = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    lists = {k: _frozen(v) for k, v in table.items()}
     try:
         facts = Facts(**lists)
     except TypeError as error:
@@ -75,6 +83,10 @@ def read_facts(name: str, table: Mapping[str, Any]) -> Facts:
                 hint=f"one of {', '.join(allowed)}",
             )
     return facts
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -118,17 +130,18 @@ class Network:
     def __post_init__(self) -> None:
         self.facts = read_facts(self.supply.card.name, self.supply.card.network)
 
-    def run(self, picture: np.ndarray) -> tuple[list[np.ndarray], Place]:
+    def run(
+        self, picture: np.ndarray, more: Mapping[str, np.ndarray] | None = None
+    ) -> tuple[list[np.ndarray], Place]:
         """All outputs, in the file's order, and where the picture is in them.
 
-        picture: ``(h, w, 3)`` float32, the card's input space. Raises ModelError when the file does
-        not fit its card, cannot be run, or would not run on the device that was asked for.
+        picture: ``(h, w, 3)`` float32, the card's input space. more: what the other inputs take.
+        Raises ModelError when the file does not fit its card, cannot be run, or would not run on
+        the device that was asked for.
         """
         card = self.supply.card
         ready, place = self._prepare(picture)
-        with self.supply.resident.use(
-            (card.name, card.weights, self.supply.device), self._load, expected=card.size
-        ) as session:
+        with self._session() as session:
             wanted = session.get_inputs()[0]
             if len(wanted.shape) != ready.ndim or any(
                 isinstance(n, int) and n != have
@@ -141,12 +154,22 @@ class Network:
                     hint="correct size and layout on the card",
                 )
             try:
-                return session.run(None, {wanted.name: ready}), place
+                return session.run(None, {wanted.name: ready, **(more or {})}), place
             except Exception as error:  # ONNX Runtime has no error class of its own
                 raise ModelError(
                     f"the network '{card.name}' failed: {str(error)[:200]}",
                     file=self.supply.weights,
                 ) from None
+
+    def names(self) -> list[str]:
+        """The outputs' names, in the file's order; raises ModelError as ``run``."""
+        with self._session() as session:
+            return [output.name for output in session.get_outputs()]
+
+    def _session(self) -> AbstractContextManager[Any]:
+        card = self.supply.card
+        name = (card.name, card.weights, self.supply.device)
+        return self.supply.resident.use(name, self._load, expected=card.size)
 
     def output(self, outputs: list[np.ndarray]) -> np.ndarray:
         """The output that the card means; raises ModelError when there is none such."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import numpy as np
 
-from rotograph.errors import ModelError, PromptError, did_you_mean
+from rotograph.errors import ModelError
 from rotograph.models import Supply
+from rotograph_nodes.models.kinds import known
 from rotograph_nodes.models.onnx import Network
 from rotograph_nodes.naming import distinct
 
@@ -42,7 +42,7 @@ class Detector:
         ``(n,)`` int32, numbers in ``names``. Raises PromptError for a kind that it does not know,
         ModelError when the network cannot be run.
         """
-        wanted = self._wanted(text)
+        wanted = known(text, self.network.facts.classes, self.network.supply.card.name)
         outputs, place = self.network.run(picture)
         boxes, scores, classes = self._decode(outputs)
         height, width = picture.shape[:2]
@@ -62,18 +62,6 @@ class Detector:
             "scores": scores[kept].astype(np.float32),
             "classes": classes[kept].astype(np.int32),
         }
-
-    def _wanted(self, text: str) -> list[int]:
-        """The numbers of the kinds that the text names, all for an empty one."""
-        names = self.network.facts.classes
-        asked = [word.strip().lower() for word in re.split(r"[,.;]", text) if word.strip()]
-        for word in asked:
-            if word not in names:
-                raise PromptError(
-                    f"the model '{self.network.supply.card.name}' knows no '{word}'",
-                    hint=did_you_mean(word, names),
-                )
-        return [names.index(word) for word in asked] or list(range(len(names)))
 
 
 def _fastestdet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

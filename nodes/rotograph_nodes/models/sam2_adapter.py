@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,7 +13,7 @@ from rotograph_nodes.models import sam2_network
 from rotograph_nodes.models.held import held, read_state
 from rotograph_nodes.models.prompts import GridPrompts
 from rotograph_nodes.models.sam2_state import State, believed
-from rotograph_nodes.models.sam2_tracker import Anchor, Features, Sam2
+from rotograph_nodes.models.sam2_tracker import Anchor, Features, Sam2, Step
 
 
 class Adapter:
@@ -60,6 +60,12 @@ class Adapter:
         with self._network() as sam:
             return sam.step(state, features_from, features_to, between, anchors, earlier)
 
+    def step_layers(self, steps: Sequence[tuple[Any, ...]]) -> Iterator[State]:
+        """``step`` for several layers on one frame, each given as ``step`` is."""
+        told = [Step(state, anchors, earlier) for state, _, _, _, anchors, earlier in steps]
+        with self._network() as sam:
+            yield from sam.step_layers(steps[0][2], told)
+
     def fuse(
         self,
         forward: State | None,
@@ -79,7 +85,7 @@ class Adapter:
     def _make(self) -> Any:
         told = self._supply.card.network
         model = sam2_network.settings(told["config"], told.get("changes"))
-        return sam2_network.build(model, read_state(self._supply))
+        return sam2_network.lighten(sam2_network.build(model, read_state(self._supply)))
 
     def _wrap(self, network: Any) -> Sam2:
         return Sam2(network, half=self._supply.card.numeric_mode == "bfloat16")

@@ -12,7 +12,7 @@ since the one that it comes from, so that a correction changes nothing beyond th
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ Anchor = tuple[State, Features | None]
 
 _ERASED = -10.0  # logits where the artist said "not this"
 _LEVELS = ("fine", "middle", "coarse")
+_SMALL = 256  # pixels; measured: at 512 a processor is as busy with one layer as with three
 _NOW = 1 << 20  # the frame that is being tracked, in a step's own numbering
 
 
@@ -167,37 +168,44 @@ class Sam2:
         ``between`` and the features of other frames are not looked at.
         """
         del features_from, between
-        return self.step_layers(features_to, [Step(state, anchors, earlier)])[0]
+        return self._step_alike(features_to, [Step(state, anchors, earlier)])[0]
 
-    @torch.inference_mode()
-    def step_layers(self, features: Features, steps: Sequence[Step]) -> list[State]:
-        """``step`` for several layers on one frame, in as few runs of the network as can be."""
+    def step_layers(self, features: Features, steps: Sequence[Step]) -> Iterator[State]:
+        """``step`` for several layers on one frame, in the order of ``steps``.
+
+        In one run of the network where one layer leaves the device idle: on an accelerator, and on
+        small pictures. There the others that are with it move a layer's logits by what the order of
+        additions does, 1e-5 of the largest in float32. Else one by one, bit for bit as alone.
+        """
+        if self.network.device.type == "cpu" and self.network.image_size > _SMALL:
+            for step in steps:
+                yield self._step_alike(features, [step])[0]
+            return
         alike: dict[tuple[int, ...], list[int]] = {}
         for number, step in enumerate(steps):
-            age = int(step.state["age"][0])
-            held = (len(step.anchors), len(step.earlier), len(step.state["pointers"]), age == 0)
-            alike.setdefault(held, []).append(number)
+            age = int(step.state["age"][0])  # how far the anchor is counts, too
+            alike.setdefault((age, len(step.anchors), len(step.earlier)), []).append(number)
         done: dict[int, State] = {}
         for numbers in alike.values():
             together = [steps[n] for n in numbers]
             done |= zip(numbers, self._step_alike(features, together), strict=True)
-        return [done[n] for n in range(len(steps))]
+        yield from (done[n] for n in range(len(steps)))
 
     # -- the network ------------------------------------------------------------------------
 
+    @torch.inference_mode()
     def _step_alike(self, features: Features, steps: Sequence[Step]) -> list[State]:
-        """Steps whose memories hold equally much, as one batch."""
-        count = len(steps)
-        ages = [int(s.state["age"][0]) for s in steps]
-        recent = [[s.state, *s.earlier] if age else [] for s, age in zip(steps, ages, strict=True)]
-        pointers = [pointers_of(s.state) if age else [] for s, age in zip(steps, ages, strict=True)]
+        """Steps whose memories hold equally much and are as old, as one batch."""
+        count, age = len(steps), int(steps[0].state["age"][0])
+        recent = [[s.state, *s.earlier] if age else [] for s in steps]
+        pointers = [pointers_of(s.state) if age else [] for s in steps]
         known = {
             # where the track comes from, and the anchor ahead, whose pointer is not looked at
             time: {
                 **self._memory([s.anchors[side][0]["memory"] for s in steps]),
                 "obj_ptr": self._stack([s.anchors[side][0]["pointer"] for s in steps]),
             }
-            for side, time in enumerate((_NOW - 1 - ages[0], _NOW + 1))
+            for side, time in enumerate((_NOW - 1 - age, _NOW + 1))
             if side < len(steps[0].anchors)
         }
         past: dict[int, dict[str, Any]] = {}
@@ -224,7 +232,7 @@ class Sam2:
                 out,
                 out["maskmem_features"],
                 number,
-                age=ages[number] + 1,
+                age=age + 1,
                 pointers=np.stack(pointers[number][:most])
                 if pointers[number]
                 else step.state["pointers"][:0],
@@ -294,18 +302,12 @@ class Sam2:
 
     def _flat(self, features: Features, count: int) -> tuple[list[Any], list[Any], list[Any]]:
         """Features, their positions and sizes as ``track_step`` takes them, for some layers."""
-        maps = [
-            self._tensor(features[n].astype(np.float32, copy=False))
-            for n in _LEVELS
-            if n in features
-        ]
-        table = self.network.image_encoder.neck.position_encoding
-        places = [table(m[None])[0] for m in maps]
-        flat, positions = (
-            [m.flatten(1).T[:, None].expand(-1, count, -1) for m in group]
-            for group in (maps, places)
-        )
-        return flat, positions, [tuple(m.shape[-2:]) for m in maps]
+        maps = [self._tensor(features[n]).float() for n in _LEVELS if n in features]
+        flat = [m.flatten(1).T[:, None].expand(-1, count, -1) for m in maps]
+        # only those of the coarsest level are ever looked at
+        place = self.network.image_encoder.neck.position_encoding(maps[-1][None])
+        places = place[0].flatten(1).T[:, None].expand(-1, count, -1)
+        return flat, [places], [tuple(m.shape[-2:]) for m in maps]
 
     def _memory(self, kept: Sequence[np.ndarray]) -> dict[str, Any]:
         bits = torch.from_numpy(np.stack(kept)).to(self.network.device)

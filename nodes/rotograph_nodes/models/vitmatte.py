@@ -29,11 +29,19 @@ STRIDE = 32
 
 
 class Adapter:
-    """The role's interface over one network."""
+    """The role's interface over one network.
 
-    def __init__(self, supply: Supply) -> None:
+    mode: "" as the card says; "half", in bfloat16; "tiles", a small part of the band at a time.
+    """
+
+    def __init__(self, supply: Supply, mode: str = "") -> None:
         self._supply = supply
+        self._mode = mode
         self.input_space = supply.card.input_space
+
+    def smaller(self, mode: str) -> Adapter:
+        """The same network where memory ran out: about half of it with "half", least in "tiles"."""
+        return Adapter(self._supply, mode)
 
     def estimate_alpha(
         self, picture: np.ndarray, trimap: np.ndarray, hint: np.ndarray | None = None
@@ -53,11 +61,12 @@ class Adapter:
         seen = np.clip(np.nan_to_num(picture, nan=0.0), 0.0, 1.0).astype(np.float32)
         rows, columns = (_reach(unknown.any(axis=a), MARGIN) for a in (1, 0))
         summed, weights = np.zeros(alpha.shape, np.float32), np.zeros(alpha.shape, np.float32)
-        if (rows.stop - rows.start) * (columns.stop - columns.start) <= LARGEST:
+        most = 0 if self._mode == "tiles" else LARGEST
+        if (rows.stop - rows.start) * (columns.stop - columns.start) <= most:
             parts = [(rows, columns)]
         else:
             parts = [outer for outer, _ in tiles(unknown, HALO)]
-        with self._network() as network:
+        with self._network() as network, self._precision(network):
             for part in parts:
                 share = _fade(alpha[part].shape, part, alpha.shape)
                 summed[part] += share * self.answer(network, seen[part], alpha[part])
@@ -77,11 +86,14 @@ class Adapter:
         both = functional.pad(both, (0, -width % STRIDE, 0, -height % STRIDE))
         return network(pixel_values=both).alphas[0, 0, :height, :width].float().cpu().numpy()
 
-    def _network(self) -> AbstractContextManager[Any]:
-        from transformers import VitMatteConfig, VitMatteForImageMatting
+    def _precision(self, network: Any) -> AbstractContextManager[Any]:
+        half = self._mode == "half"
+        return torch.autocast(network.device.type, dtype=torch.bfloat16, enabled=half)
 
+    def _network(self) -> AbstractContextManager[Any]:
         def make() -> torch.nn.Module:
-            return hugging_face.load(VitMatteForImageMatting, VitMatteConfig, self._supply)
+            names = ("VitMatteForImageMatting", "VitMatteConfig")
+            return hugging_face.load(*hugging_face.classes(self._supply, *names), self._supply)
 
         return held(self._supply, make, lambda network: network)
 

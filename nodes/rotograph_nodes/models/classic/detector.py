@@ -24,6 +24,10 @@ _SPACING = 8  # pixels between flow vectors that vote for the camera
 _AGREE = 1.0  # pixels a vote may be off
 _MOVES = 1.2  # pixels of own motion in one frame from which a region counts as moving
 _GRAIN = 0.012  # colour difference that grain makes
+_SMALLEST = 64  # pixels of a region
+_APART = 0.6  # of the faster one's motion: how different two things that touch have to move
+_SLOW = 0.25  # of the faster one's motion: the slower has to move this much
+_SPREAD = 0.4  # of what is between their motions: how alike the motion within each has to be
 _LINK = 0.25  # overlap of two regions that are the same one a frame later
 
 
@@ -55,16 +59,75 @@ def evidence(
     if mask.any():
         width = 0.02 * float(np.hypot(*mask.shape))
         mask = tidy(_filled(mask, width), width)
-    count, regions = cv2.connectedComponents(mask.astype(np.uint8))
-    areas = np.bincount(regions.ravel(), minlength=count)
-    kept = [i for i in np.argsort(-areas[1:], kind="stable") + 1 if areas[i] >= 64][:32]
-    number = np.zeros(count, np.uint8)
-    number[kept] = np.arange(1, len(kept) + 1)
-    own = [[*flow[regions == i].mean(axis=0), speed[regions == i].mean()] for i in kept]
-    return {
-        "regions": number[regions],
-        "own": np.array(own, np.float32).reshape(-1, 3),
-    }
+    parts = part_by_motion(mask, flow - camera, error < np.maximum(_AGREE, 0.05 * speed))
+    parts = sorted(parts, key=lambda part: -np.count_nonzero(part))[:32]
+    regions = np.zeros(mask.shape, np.uint8)
+    for number, part in enumerate(parts, start=1):
+        regions[part] = number
+    own = [[*flow[part].mean(axis=0), speed[part].mean()] for part in parts]
+    return {"regions": regions, "own": np.array(own, np.float32).reshape(-1, 3)}
+
+
+def part_by_motion(mask: np.ndarray, own: np.ndarray, sure: np.ndarray) -> list[np.ndarray]:
+    """The pieces of a mask, each ``(h, w)`` bool in one piece, things that move apart kept apart.
+
+    own: ``(h, w, 2)`` float32, motion against the camera's. sure: ``(h, w)`` bool, where it can be
+    believed. A piece is cut in two where its motions fall into two clusters along the axis on
+    which they differ most (Otsu's threshold), and both halves are looked at again.
+    """
+    calm = cv2.GaussianBlur(own, (0, 0), max(1.0, 0.008 * float(np.hypot(*mask.shape))))
+    left, done = _pieces(mask), []
+    while left:
+        piece = left.pop()
+        cut_at = _two_motions(own[piece & sure])
+        if cut_at is None:
+            done.append(piece)
+            continue
+        axis, threshold = cut_at
+        first = calm @ axis > threshold
+        halves = [_pieces(piece & side) for side in (first, ~first)]
+        if all(halves):
+            left += [part for half in halves for part in half]
+        else:
+            done.append(piece)
+    return done
+
+
+def _pieces(mask: np.ndarray) -> list[np.ndarray]:
+    """What hangs together, ``(h, w)`` bool each, without what is too small."""
+    count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
+    areas = np.bincount(numbers.ravel(), minlength=count)
+    return [numbers == i for i in range(1, count) if areas[i] >= _SMALLEST]
+
+
+def _two_motions(own: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """The axis ``(2,)`` and the place on it that part two motions ``(n, 2)``; None for one."""
+    if len(own) < 4 * _SMALLEST:
+        return None
+    _, axes = np.linalg.eigh(np.cov(own.T))
+    along = own @ axes[:, 1]
+    low, high = np.percentile(along, (1, 99))
+    if high - low < 2.0 * _MOVES:
+        return None
+    level = np.clip((along - low) / (high - low) * 255.0, 0, 255).astype(np.uint8)
+    found, _ = cv2.threshold(level, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    threshold = float(low + (found + 0.5) / 255.0 * (high - low))
+    sides = [own[along <= threshold], own[along > threshold]]
+    if min(map(len, sides)) < max(_SMALLEST, 0.05 * len(own)):
+        return None
+    means = [np.median(side, axis=0) for side in sides]
+    between = float(np.linalg.norm(means[0] - means[1]))
+    fastest = max(float(np.linalg.norm(m)) for m in means)
+    within = max(
+        float(np.median(np.linalg.norm(side - mean, axis=1)))
+        for side, mean in zip(sides, means, strict=True)
+    )
+    slowest = min(float(np.linalg.norm(m)) for m in means)
+    if between < max(_APART * fastest, 2.0 * _MOVES) or within > _SPREAD * between:
+        return None
+    if slowest < max(_SLOW * fastest, 2.0 * _MOVES):  # what an edge drags along is no thing
+        return None
+    return axes[:, 1].astype(np.float32), threshold
 
 
 @dataclass

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 
 from rotograph.colour import harmless
 from rotograph_nodes.models.classic.laplacian import equations
-from rotograph_nodes.models.classic.unmixing import unmix
+from rotograph_nodes.models.classic.unmixing import Clean, unmix
 from rotograph_nodes.models.tiles import Slices, placed, tiles
 
 _STRENGTH = 1e-3  # of a sure guess against the Laplacian
@@ -33,7 +33,11 @@ _WHOLE = 100_000  # unknown pixels that are solved at once; more go tile by tile
 
 
 def estimate_alpha(
-    linear: np.ndarray, trimap: np.ndarray, hint: np.ndarray | None = None
+    linear: np.ndarray,
+    trimap: np.ndarray,
+    hint: np.ndarray | None = None,
+    clean: Clean | None = None,
+    belief: float = 1.0,
 ) -> np.ndarray:
     """Alpha of the unknown pixels of a trimap; the others keep their 0 or 1.
 
@@ -41,6 +45,8 @@ def estimate_alpha(
     trimap: ``(H, W)`` float32: 0 outside, 1 inside, anything in between (0.5) unknown.
     hint: ``(H, W)`` float32 in [0, 1], the mask that the trimap was made from, if it was: it has
     a small say where colours say nothing, so that a thin limb without a known inside stays.
+    clean: what is behind, where that is known (a screen). belief: how much more the hint counts,
+    when it is an alpha and not a mask's.
     Returns ``(H, W)`` float32 in [0, 1]. Scaling the plate does not change it. Deterministic.
     Memory: about 4 kB for each unknown pixel up to 100,000, much less for more.
     """
@@ -52,12 +58,14 @@ def estimate_alpha(
     linear, unknown = harmless(linear[rows, columns]), unknown[rows, columns]
     held = alpha[rows, columns]
     evidence = _Evidence(linear, unknown, held.copy(), np.full(held.shape, _FREE, np.float32))
-    guess = unmix(linear, held, unknown)
+    clean = None if clean is None else clean.part((rows, columns))
+    guess = unmix(linear, held, unknown, clean)
     if guess is not None:
+        strength = _STRENGTH if clean is None else _STRENGTH * clean.strength()[unknown]
         evidence.target[unknown] = guess.alpha
-        evidence.trust[unknown] = _STRENGTH / np.square(1.0 + guess.variance / _DOUBT) + _FREE
+        evidence.trust[unknown] = strength / np.square(1.0 + guess.variance / _DOUBT) + _FREE
     if hint is not None:
-        evidence.draw_to(hint[rows, columns], _HINT * _closeness(unknown))
+        evidence.draw_to(hint[rows, columns], belief * _HINT * _closeness(unknown))
     evidence.trust[~unknown] = _STRENGTH
     alpha[rows, columns] = _solve(evidence)
     return alpha

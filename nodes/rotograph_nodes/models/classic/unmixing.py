@@ -22,7 +22,28 @@ _REACH = 12.0  # half a band's width for which these depths are meant; wider ban
 _MISFIT = 0.1  # of a pixel's own brightness: a sample is never quite the right colour
 _SHADOW = 0.1  # brightness, relative to the band's, below which misfit no longer shrinks
 _TEXTURE = 0.3  # of the colours' local variance: how far the true one may lie from a sample
+_CLEAN_TEXTURE, _CLEAN_MISFIT = 0.1, 0.05  # the same two where what is behind is known
 _CHUNK = 1 << 14
+
+
+@dataclass(frozen=True, eq=False)
+class Clean:
+    """What is behind, where that is known: a clean plate.
+
+    colour: ``(H, W, 3)`` float32, scene-linear. there: ``(H, W)`` bool, where it is known. sure:
+    ``(H, W)`` float32, how many times as much a guess counts there.
+    """
+
+    colour: np.ndarray
+    there: np.ndarray
+    sure: np.ndarray
+
+    def part(self, area: tuple[slice, slice]) -> Clean:
+        return Clean(self.colour[area], self.there[area], self.sure[area])
+
+    def strength(self) -> np.ndarray:
+        """``(H, W)`` float32: how many times as much a guess counts, 1 where nothing is known."""
+        return np.where(self.there, self.sure, np.float32(1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +55,14 @@ class Guess:
     variance: np.ndarray
 
 
-def unmix(linear: np.ndarray, known: np.ndarray, unknown: np.ndarray) -> Guess | None:
+def unmix(
+    linear: np.ndarray, known: np.ndarray, unknown: np.ndarray, clean: Clean | None = None
+) -> Guess | None:
     """Guess alpha of the unknown pixels from known colours around them.
 
     linear: ``(H, W, 3)`` float32, finite, scene-linear. known: ``(H, W)`` float32, 0 or 1 where
-    not unknown. unknown: ``(H, W)`` bool. None when one side has no known pixel.
+    not unknown. unknown: ``(H, W)`` bool. clean: what is behind, as far as that is known. None
+    when one side has no known pixel.
     """
     if (unknown | (known > 0.5)).all() or (unknown | (known <= 0.5)).all():
         return None
@@ -55,14 +79,22 @@ def unmix(linear: np.ndarray, known: np.ndarray, unknown: np.ndarray) -> Guess |
     colours = linear[unknown]
     brightness = np.square(colours).sum(axis=1)
     floor = _SHADOW**2 * float(brightness.mean()) + 1e-12
-    tolerance = _MISFIT**2 * (brightness + floor)
     alpha = np.empty(len(places), np.float32)
     variance = np.empty(len(places), np.float32)
-    for start in range(0, len(places), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        alpha[part], variance[part] = _mixtures(
-            colours[part], front.nearest(places[part]), back.nearest(places[part]), tolerance[part]
-        )
+    backed = np.zeros(len(places), bool) if clean is None else clean.there[unknown]
+    for some in (~backed, backed):
+        for part in np.array_split(np.flatnonzero(some), -(-np.count_nonzero(some) // _CHUNK) or 1):
+            if not part.size:
+                continue
+            told = {}
+            if backed[part[0]]:
+                behind = clean.colour[unknown][part][:, None]
+                told = {"misfit": _CLEAN_MISFIT, "texture": _CLEAN_TEXTURE}
+            else:
+                behind = back.nearest(places[part])
+            alpha[part], variance[part] = _mixtures(
+                colours[part], front.nearest(places[part]), behind, brightness[part] + floor, **told
+            )
     return Guess(alpha, variance)
 
 
@@ -98,12 +130,18 @@ def _rings(away: np.ndarray, stretch: float) -> np.ndarray:
 
 
 def _mixtures(
-    colours: np.ndarray, front: np.ndarray, back: np.ndarray, tolerance: np.ndarray
+    colours: np.ndarray,
+    front: np.ndarray,
+    back: np.ndarray,
+    brightness: np.ndarray,
+    misfit: float = _MISFIT,
+    texture: float = _TEXTURE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of alpha over all pairs of a front and a back colour, by their fit.
 
-    colours: ``(n, 3)``, front: ``(n, k, 3)``, back: ``(n, l, 3)``, tolerance: ``(n,)``.
+    colours: ``(n, 3)``, front: ``(n, k, 3)``, back: ``(n, l, 3)``, brightness: ``(n,)``, squared.
     """
+    tolerance = misfit**2 * brightness
     grain = front.var(axis=1).sum(axis=1) / 3, back.var(axis=1).sum(axis=1) / 3
     front = front - colours[:, None]
     back = back - colours[:, None]
@@ -115,12 +153,12 @@ def _mixtures(
     np.maximum(span, 1e-9, out=span)
     alpha = np.clip((bb - fb) / span, 0.0, 1.0)
     rest = 1.0 - alpha
-    misfit = alpha * alpha * ff + rest * rest * bb + 2.0 * alpha * rest * fb
-    misfit /= tolerance[:, None, None]
-    misfit -= misfit.min(axis=(1, 2), keepdims=True)
-    weight = np.exp(-0.5 * misfit)
+    apart = alpha * alpha * ff + rest * rest * bb + 2.0 * alpha * rest * fb
+    apart /= tolerance[:, None, None]
+    apart -= apart.min(axis=(1, 2), keepdims=True)
+    weight = np.exp(-0.5 * apart)
     weight /= weight.sum(axis=(1, 2), keepdims=True)
     mean = (weight * alpha).sum(axis=(1, 2))
     spread = (weight * np.square(alpha - mean[:, None, None])).sum(axis=(1, 2))
     doubt = alpha * alpha * grain[0][:, None, None] + rest * rest * grain[1][:, None, None]
-    return mean, spread + _TEXTURE * (weight * doubt / span).sum(axis=(1, 2))
+    return mean, spread + texture * (weight * doubt / span).sum(axis=(1, 2))
