@@ -36,6 +36,17 @@ def test_a_moving_disc_is_found_followed_and_matted_without_weights(make_shot):
         assert (alpha & truth).sum() / (alpha | truth).sum() > 0.9, frame
 
 
+def test_the_commands_defaults_are_the_pipelines_own():
+    from rotograph_nodes.objects import Rules
+    from rotograph_nodes.shot import _RULES
+
+    told = {name: default for name, _, default, _ in _RULES}
+    own = Rules()
+    assert told.pop("least") == pytest.approx(100 * own.least)
+    names = ("window", "refresh", "sightings", "drop", "merge", "part", "same")
+    assert {n: told[n] for n in names} == {n: getattr(own, n) for n in names}
+
+
 @pytest.mark.slow
 def test_a_plate_in_which_nothing_moves_says_so(make_shot):
     shot = make_shot(4)

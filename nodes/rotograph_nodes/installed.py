@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rotograph_nodes.detect import Detect
 from rotograph_nodes.matte import Matte
+from rotograph_nodes.outside_mask import OutsideMask
+from rotograph_nodes.outside_matte import OutsideMatte
 from rotograph_nodes.read import Read
 from rotograph_nodes.read_cryptomatte import ReadCryptomatte
 from rotograph_nodes.refine import Refine
@@ -13,5 +15,16 @@ from rotograph_nodes.segment import Segment
 from rotograph_nodes.track import Track
 from rotograph_nodes.write import Write
 
-NODES = (Read, ReadCryptomatte, Detect, Segment, Track, Matte, Refine, Write)
+NODES = (
+    Read,
+    ReadCryptomatte,
+    OutsideMask,
+    OutsideMatte,
+    Detect,
+    Segment,
+    Track,
+    Matte,
+    Refine,
+    Write,
+)
 CARDS = Path(__file__).parent / "models" / "cards"

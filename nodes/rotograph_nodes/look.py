@@ -19,24 +19,25 @@ from rotograph.needs import Keys
 from rotograph.plan import plan_outputs
 from rotograph.render import Watch, compute
 from rotograph_nodes import working
-from rotograph_nodes.objects import Piece, overlap
+from rotograph_nodes.objects import Piece, iou, overlap
 
 GRID = 640
 """Long side of the masks that are compared."""
-MOVES = 0.5
-"""Of a mask that was made because something moves there, the share that has to move."""
 
 
 @dataclass
 class Look:
     """What the graph's models see in the plate, computed as it is asked for and kept.
 
-    threshold: least score of what is found.
+    threshold: least score of what is found; of something that moves, the intersection over union of
+    its mask with what moves there. moves: of a mask that was made because something moves there,
+    the share that has to move.
     """
 
     graph: Graph
     environment: Environment
     threshold: float
+    moves: float
     watch: Watch | None = None
     frames: tuple[int, ...] = field(init=False)
 
@@ -70,19 +71,24 @@ class Look:
             return []
         graph = self._only("plate", "segment")
         graph.nodes["segment"].set("prompts", prompts)
-        masks = self._masks(graph, "segment", [p["layer"] for p in prompts], frame)
-        pieces = [
-            Piece(masks[f"p{n}"], (box,), label, score)
-            for n, (box, label, score) in enumerate(seen)
-        ]
-        moving = self._moving(frame)
-        if moving is None:
-            return pieces
-        # a box around several things that move is mostly filled by what is behind them
-        return [p for p in pieces if overlap(p.mask, moving) >= MOVES]
+        masks = self._masks(graph, "segment", [p["layer"] for p in prompts], (frame,))[frame]
+        regions = self._regions(frame)
+        pieces = []
+        for n, (box, label, score) in enumerate(seen):
+            mask = masks[f"p{n}"]
+            if regions is not None:
+                # a box around several things that move is mostly filled by what is behind them
+                if overlap(mask, regions > 0) < self.moves:
+                    continue
+                score = iou(mask, regions == n + 1)
+            if score >= self.threshold:
+                pieces.append(Piece(mask, (box,), label, score))
+        return pieces
 
-    def tracked(self, told: Mapping[int, tuple[int, Piece]], frame: int) -> dict[int, np.ndarray]:
-        """Masks on a frame of objects that are each known by a piece on another frame."""
+    def tracked(
+        self, told: Mapping[int, tuple[int, Piece]], frames: Sequence[int]
+    ) -> dict[int, dict[int, np.ndarray]]:
+        """Masks, by frame and object, of objects that are each known by a piece on some frame."""
         graph = self._only("plate", "track")
         prompts = [
             {"frame": at, "layer": f"o{n}", "box": list(box)}
@@ -91,28 +97,26 @@ class Look:
         ]
         graph.nodes["track"].set("prompts", prompts)
         graph.nodes["track"].set("overlap", "independent")
-        masks = self._masks(graph, "track", [f"o{n}" for n in told], frame)
-        return {n: masks[f"o{n}"] for n in told}
+        masks = self._masks(graph, "track", [f"o{n}" for n in told], frames)
+        return {f: {n: found[f"o{n}"] for n in told} for f, found in masks.items()}
 
     def _masks(
-        self, graph: Graph, node: str, layers: Sequence[str], frame: int
-    ) -> dict[str, np.ndarray]:
+        self, graph: Graph, node: str, layers: Sequence[str], frames: Sequence[int]
+    ) -> dict[int, dict[str, np.ndarray]]:
         present = Present(graph, self.environment, self.watch)
-        found = {name: mask for name, _, mask in present.outputs(node, layers, (frame,))}
+        masks: dict[int, dict[str, np.ndarray]] = {frame: {} for frame in frames}
         # all on one grid: what stands alone may come in another than what is followed
         height, width = self._grid()
-        return {
-            name: working.on_grid(mask, mask.window, (height, width)) > 0
-            for name, mask in found.items()
-        }
+        for name, frame, mask in present.outputs(node, layers, tuple(frames)):
+            masks[frame][name] = working.on_grid(mask, mask.window, (height, width)) > 0
+        return masks
 
-    def _moving(self, frame: int) -> np.ndarray | None:
-        """``(h, w)`` bool: what moves on its own; None where the detector did not look for that."""
+    def _regions(self, frame: int) -> np.ndarray | None:
+        """``(h, w)`` uint8: what moves on its own, numbered; None where nobody looked for that."""
         regions = self._detected.fetch(Result("detect", "evidence", None, frame)).get("regions")
         if regions is None:
             return None
-        size = self._grid()[::-1]
-        return cv2.resize((regions > 0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        return cv2.resize(regions, self._grid()[::-1], interpolation=cv2.INTER_NEAREST)
 
     def _grid(self) -> tuple[int, int]:
         width, height = self._detected.keys.shape("plate").size
@@ -120,7 +124,10 @@ class Look:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _boxes(self, frame: int) -> list[tuple[tuple[float, ...], str, float]]:
-        """(box in plate pixels, label, score) of what the detector found on a frame."""
+        """(box in plate pixels, label, score) of what the detector found on a frame.
+
+        Of what moves the boxes are in the order of the regions' numbers, and the score is not told.
+        """
         keys = self._detected.keys
         card = self.environment.models.card("detect", keys.graph.nodes["detect"].value("model"))
         if not card.per_frame and frame == self.frames[-1]:
@@ -129,7 +136,7 @@ class Look:
         picture = self._detected.fetch(Result("detect", "picture", None, frame))
         window, (height, width) = Box(*map(int, picture["window"])), picture["picture"].shape[:2]
         if "regions" in seen:
-            boxes, labels, scores = _around(seen["regions"]), ["object"] * 255, [1.0] * 255
+            boxes, labels, scores = _around(seen["regions"]), ["object"] * 255, [np.inf] * 255
         else:
             adapter = self.environment.models.load("detect", card.name)
             names = adapter.names(keys.graph.nodes["detect"].value("text"))

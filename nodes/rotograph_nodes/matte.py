@@ -9,14 +9,19 @@ import numpy as np
 from rotograph.declare import Input, Output, Value, node, stage
 from rotograph.errors import ComputeError, GraphError, MissingFrame
 from rotograph.image import Box
+from rotograph.mask import MaskLogits
 from rotograph.matte import Matte as Alpha
-from rotograph.parameter import Float, Text
+from rotograph.parameter import Choice, Float, Text
 from rotograph.shape import Shape
 from rotograph_nodes import shared, working
 from rotograph_nodes.band import widen_where_soft
+from rotograph_nodes.fallback import key_where_unsure
+from rotograph_nodes.own_alpha import narrowed
+from rotograph_nodes.solid import make_solid, without_dust
 from rotograph_nodes.trimap import (
     apply_garbage_and_core,
     defocus_widening,
+    keep_middles,
     motion_widening,
     trimap_from_image,
     trimap_from_logits,
@@ -26,12 +31,13 @@ ONLY = "matte"
 """The layer's name when there is a trimap and no masks."""
 
 
-@node(version=1, output=Output("Mattes", "resolve", beside=("foreground",)))
+@node(version=2, output=Output("Mattes", "resolve", beside=("foreground",)))
 class Matte:
     """Turn masks into alpha: a band around each mask's edge is solved from the plate's colours.
 
     Solved in scene-linear light at full resolution. A trimap that is wired wins over the masks;
-    garbage and core win over everything.
+    garbage and core win over everything. A model that makes alpha without a trimap says where the
+    edge is, within what the masks say the layer is.
     """
 
     plate = Input("Image", help="The plate.")
@@ -79,6 +85,32 @@ class Matte:
         per_layer=True,
     )
 
+    solid = Float(
+        1.0,
+        "Solid",
+        "How far the inside of an edge, deeper than the edge is soft outside, is made solid. "
+        "0 leaves what is solved, for things that are transparent.",
+        minimum=0.0,
+        maximum=1.0,
+        per_layer=True,
+    )
+    screen = Choice(
+        "auto",
+        ("auto", "off"),
+        "Screen keyer",
+        "Auto: where what is behind is a green or blue screen, and the model leaves some of the "
+        "screen's light unexplained, the keyer decides. Nothing changes before other plates.",
+        per_layer=True,
+    )
+    confidence = Float(
+        0.95,
+        "Screen confidence",
+        "Confidence of the model in a pixel, by the screen's light, below which the keyer decides.",
+        minimum=0.0,
+        maximum=1.0,
+        per_layer=True,
+    )
+
     def describe(at):
         plate, logits = at.shape("plate"), at.shape("logits")
         if not at.wired("logits") and not at.wired("trimap"):
@@ -94,37 +126,50 @@ class Matte:
 
     picture = shared.picture("motion", "motion_model")
     motion = shared.motion()
+    seen = shared.picture("matte")
+
+    @stage(models={"matte": "model"}, tier="features")
+    def look(given, context):
+        """What a network that needs no trimap makes of the frame, for all layers."""
+        return _looked(given, context)
+
+    @look.needs
+    def look(at):
+        return {"seen": at.stage("seen")}
+
+    @stage(per="layer", models={"matte": "model"}, tier="features")
+    def recall(given, context):
+        """The same of a network that remembers: from what it remembers of the frame before."""
+        return _looked(given, context)
+
+    @recall.needs
+    def recall(at):
+        earlier = None if at.frame in _starts(at) else at.shape("plate").frames.before(at.frame)
+        return {
+            "seen": at.stage("seen"),
+            "earlier": None if earlier is None else at.stage("recall", earlier),
+        }
 
     @stage(
         per="layer",
         models={"matte": "model"},
-        params=("inside", "outside", "motion_blur", "defocus"),
+        params=("inside", "outside", "motion_blur", "defocus", "solid", "screen", "confidence"),
         colour=True,
         tier="mattes",
-        memory=200,
+        memory=260,
     )
     def solve(given, context):
         plate, logits = given["plate"], given["logits"]
         window, layer = plate.spec.data, given["layer"]
         linear = context.colour.to_linear(plate.rgb(), plate.spec.colour_space)
-        estimate, hint = _estimator(context.models["matte"], context.colour), None
-        if given["trimap"] is not None:
-            drawn = _drawn(given["trimap"])
-            trimap = trimap_from_image(_coverage(drawn, layer, plate))
-        else:
-            scores = logits.at(window)
-            grid = logits.window.width / logits.logits.shape[1]
-            trimap = trimap_from_logits(
-                scores,
-                inside=context["inside"],
-                outside=context["outside"],
-                widening=_widening(given, context, linear, scores),
-                grid=grid,
-            )
-            reach = context["outside"] + 2.0 * (grid - 1.0)
-            trimap = widen_where_soft(linear, trimap, estimate, reach=reach)
-            # what the tracker believes, for limbs too thin for a known inside
-            hint = 1.0 / (1.0 + np.exp(-scores))
+        estimate = _estimator(context.models["matte"], context.colour)
+        own, finely = _own(given, window)
+        trimap, hint = _asked(given, context, linear, estimate)
+        if own is not None and given["trimap"] is None:
+            reach = 2.0 * context["outside"] + finely["grid"]
+            trimap, hint = narrowed(trimap, own, grid=finely["grid"], reach=reach)
+        elif own is not None:
+            hint = own
         trimap = apply_garbage_and_core(
             trimap,
             *(
@@ -132,8 +177,16 @@ class Matte:
                 for port in ("garbage", "core")
             ),
         )
-        alpha = estimate(linear, trimap, hint)
-        return Alpha(window, alpha.astype(np.float16), 1.0 if logits is None else logits.confidence)
+        alpha, keyed = estimate(linear, trimap, hint, **finely), 0.0
+        if context["screen"] == "auto":
+            alpha, keyed = key_where_unsure(
+                linear, trimap, alpha, hint, least=context["confidence"]
+            )
+        if hint is not None:
+            alpha = make_solid(alpha, trimap, context["solid"])
+        alpha = without_dust(alpha)
+        confidence = 1.0 if logits is None else logits.confidence
+        return Alpha(window, alpha.astype(np.float16), confidence, keyed)
 
     @solve.needs
     def solve(at):
@@ -145,6 +198,9 @@ class Matte:
             "core": _wired(at, "core"),
             "layer": Value(at.layer),
         }
+        network = at.card("matte").network
+        if not network.get("trimap", True):
+            needs["own"] = at.stage("recall" if network.get("state") else "look")
         frames = at.shape("plate").frames
         if needs["trimap"] is None and at.value("motion_blur") > 0 and len(frames) > 1:
             following = frames.after(at.frame)
@@ -156,6 +212,53 @@ class Matte:
 
     resolve = shared.resolve("solve")
     foreground = shared.foreground()
+
+
+def _asked(given, context, linear, estimate):
+    """What is to be solved, from the drawn trimap or the mask, and what the mask believes."""
+    plate, logits = given["plate"], given["logits"]
+    if given["trimap"] is not None:
+        drawn = _drawn(given["trimap"])
+        return trimap_from_image(_coverage(drawn, given["layer"], plate)), None
+    scores = logits.at(plate.spec.data)
+    grid = logits.window.width / logits.logits.shape[1]
+    trimap = trimap_from_logits(
+        scores,
+        inside=context["inside"],
+        outside=context["outside"],
+        widening=_widening(given, context, linear, scores),
+        grid=grid,
+    )
+    reach = context["outside"] + 2.0 * (grid - 1.0)
+    trimap = keep_middles(widen_where_soft(linear, trimap, estimate, reach=reach), scores > 0)
+    # what the tracker believes, for limbs too thin for a known inside
+    return trimap, 1.0 / (1.0 + np.exp(-scores))
+
+
+def _looked(given, context):
+    """The network's alpha and memory, with the plate pixels that it covers."""
+    seen = given["seen"]
+    picture = seen["picture"].astype(np.float32)
+    found = context.models["matte"].look(picture, given.get("earlier"))
+    return {**found, "window": seen["window"]}
+
+
+def _starts(at):
+    """The frames on which a memory begins: the layer's anchors, else the first with a prompt."""
+    logits = at.shape("logits")
+    if at.layer in logits.anchors:
+        return logits.anchors[at.layer]
+    return logits.prompted.get(at.layer, at.shape("plate").frames).frames[:1]
+
+
+def _own(given, window):
+    """``(H, W)`` alpha of a network that needs no trimap, and how coarse it is; else None."""
+    own = given.get("own")
+    if own is None:
+        return None, {}
+    mask = MaskLogits(own["alpha"], working.window(own))
+    grid = mask.window.width / own["alpha"].shape[1]
+    return np.clip(mask.at(window), 0.0, 1.0), {"grid": grid}
 
 
 def _estimator(adapter, colour):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from rotograph.declare import Leaf, Output, Value, node, stage
@@ -71,6 +72,7 @@ class Read:
             FrameSet((*frames, *stands_in)),
             plate=at.node.name,
             stands_in=stands_in,
+            holds=missing == "hold",
             absent={f: plate.path(f) for f in gaps} if missing == "error" else {},
             still=plate.still,
             size=spec.data.size,
@@ -138,7 +140,7 @@ def _open(at):
     if not text:
         raise GraphError("names no file", hint='set "file", such as "plate.####.exr"')
     choice = {name: at.value(name) or None for name in ("part", "layer", "view")}
-    if choice["part"] is not None and choice["part"].isdigit():
+    if choice["part"] is not None and re.fullmatch("[0-9]{1,9}", choice["part"]):
         choice["part"] = int(choice["part"])
     return at.open_plate(text, start=at.value("first_frame"), **choice)
 

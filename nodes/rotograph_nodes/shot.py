@@ -20,6 +20,31 @@ MATTES = "mattes/matte.####.exr"
 ABSENT = "absent.exr"
 
 
+_SHARE = click.FloatRange(0, 1)
+_RULES = (
+    ("window", click.IntRange(1), 20, "Frames an object is followed without being found again."),
+    ("refresh", click.IntRange(1), 5, "Frames from one telling of where it is to the next."),
+    ("sightings", click.IntRange(1), 2, "Frames in a row that something is found to be an object."),
+    ("drop", _SHARE, 0.1, "What lies in two others or more by this share is left out."),
+    ("merge", _SHARE, 0.6, "What lies in one other by this share is part of it."),
+    ("same", _SHARE, 0.9, "Intersection over union of two masks of one object."),
+    ("part", _SHARE, 0.4, "The same with a track, at which what is found brings it back."),
+    ("least", click.FloatRange(0, 100), 0.2, "Per cent of the picture that an object fills."),
+    ("threshold", _SHARE, 0.3, "Least score of what is found."),
+    ("moves", _SHARE, 0.5, "Without --text: share of an object that has to be seen to move."),
+    ("layers", click.IntRange(1), 8, "At most so many objects, those that are there longest."),
+)
+"""Every constant of the pipeline: its option, its range, its default, its help."""
+
+
+def _rules(command: Any) -> Any:
+    """Decorator: an option for each of them."""
+    for name, kind, default, said in reversed(_RULES):
+        option = click.option(f"--{name}", type=kind, default=default, show_default=True, help=said)
+        command = option(command)
+    return command
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -43,62 +68,7 @@ Then correct the layers in the graph it wrote, or with: rotograph correct DIR/sh
 @click.option("--detector", default="", help="The model that finds.  [default: the best there is]")
 @click.option("--model", default="auto", show_default=True, help="It segments and follows.")
 @click.option("--matting", default="auto", show_default=True, help="It solves for alpha.")
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    help="Frames an object is followed without being found again.",
-)
-@click.option(
-    "--refresh",
-    type=click.IntRange(1),
-    default=5,
-    show_default=True,
-    help="Frames from one comparison of found and followed to the next.",
-)
-@click.option(
-    "--drop",
-    type=click.FloatRange(0, 1),
-    default=0.1,
-    show_default=True,
-    help="What lies in two others or more by this share is left out.",
-)
-@click.option(
-    "--merge",
-    type=click.FloatRange(0, 1),
-    default=0.6,
-    show_default=True,
-    help="What lies in one other by this share is part of it.",
-)
-@click.option(
-    "--same",
-    type=click.FloatRange(0, 1),
-    default=0.9,
-    show_default=True,
-    help="Intersection over union of two masks of one object.",
-)
-@click.option(
-    "--least",
-    type=click.FloatRange(0, 100),
-    default=0.2,
-    show_default=True,
-    help="Per cent of the picture that an object fills.",
-)
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    default=0.3,
-    show_default=True,
-    help="Least score of what is found.",
-)
-@click.option(
-    "--layers",
-    type=click.IntRange(1),
-    default=8,
-    show_default=True,
-    help="At most so many objects, those that are there longest.",
-)
+@_rules
 @click.option("--graph-only", is_flag=True, help="Write the graph and make no mattes.")
 @options.settings
 @options.cache
@@ -118,12 +88,13 @@ def shot(
     graph_only: bool,
     layers: int,
     threshold: float,
+    moves: float,
     least: float,
     **rules: Any,
 ) -> None:
     """Find what is in PLATE, follow it through the shot, and make a matte of each.
 
-    What is found on the frames is segmented, overlaps are dropped or merged, and objects are
+    What is found on every frame is segmented, overlaps are dropped or merged, and objects are
     followed in windows, forward and then backward, so that names stay the same.
     """
     from rotograph.commands.progress import Bar
@@ -139,7 +110,7 @@ def shot(
     for assignment in settings:
         graph.set(assignment)
     with Bar() as bar:
-        look = Look(graph, environment, threshold, bar)
+        look = Look(graph, environment, threshold, moves, bar)
         found = objects.follow(
             look.frames,
             look.found,
@@ -201,7 +172,9 @@ def _base(
 
 def _reader(models: Any) -> str:
     """The best model that can be told what to look for, of those that are here if any is."""
-    readers = sorted(models.readers("detect"), key=lambda c: (models.installed(c), c.quality))
+    readers = sorted(
+        models.readers("detect"), key=lambda c: (models.installed(c), not c.gated, c.quality)
+    )
     return readers[-1].name if readers else "auto"
 
 

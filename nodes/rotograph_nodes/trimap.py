@@ -10,6 +10,8 @@ _DOUBT = 1.5  # logits nearer to 0 than this are no decision
 _DOUBT_REACH = 3.0  # and count only this many band widths from the boundary
 _CORE = 0.6  # of a limb's half thickness may be unknown
 _THIN = 4.0  # plate pixels of half thickness; what is thinner may be hair and has no core
+_MIDDLE = 0.7  # of a piece's half thickness: what lies deeper is its middle
+_SPECK = 3.0  # plate pixels of half thickness; thinner pieces are no evidence of anything
 _GRID_DOUBT = 2.0  # pixels of the mask's own grid by which its boundary may be off
 _CALM, _AGAIN = 2.0, 4.0  # sigmas that edges are blurred with to be measured, at first and again
 
@@ -32,7 +34,8 @@ def trimap_from_logits(
     of these, and the band is that much wider than what would do for one plate pixel.
     Returns ``(H, W)`` float32 of 0, 0.5, 1. Logits within 1.5 of the boundary's 0 are unknown
     too, up to three band widths away. No boundary: no unknown pixel. In a limb thinner than the
-    band the band leaves a core, unless motion or defocus widens it over that.
+    band the band leaves a core, unless motion or defocus widens it over that; but of every piece of
+    the mask its middle is inside, or nothing would tell what it is made of.
     """
     mask = logits > 0
     edge = _boundary(mask)
@@ -45,7 +48,7 @@ def trimap_from_logits(
     width = np.where(mask, inward, np.float32(outside + coarse)) + added
     doubtful = (np.abs(logits) < _DOUBT) & (distance <= _DOUBT_REACH * width)
     trimap[(distance <= width) | doubtful] = UNKNOWN
-    return trimap
+    return keep_middles(trimap, mask)
 
 
 def motion_widening(flow: np.ndarray, shape: tuple[int, int], shutter: float = 0.5) -> np.ndarray:
@@ -95,6 +98,25 @@ def defocus_widening(
     total = cv2.blur(weight, size)
     mean = cv2.blur(weight * sigma.astype(np.float32), size) / np.maximum(total, 1e-6)
     return np.clip(3.0 * (mean - np.float32(sharp)), 0.0, most).astype(np.float32)
+
+
+def keep_middles(trimap: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The trimap with an inside in every piece of the mask: where one has none left, its middle.
+
+    trimap: ``(H, W)`` float32. mask: ``(H, W)`` bool. Pieces that are mere specks are left out.
+    """
+    count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
+    flat = pieces.ravel()
+    known = np.bincount(flat[trimap.ravel() == INSIDE], minlength=count) > 0
+    known[0] = True
+    if known.all():
+        return trimap
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    deepest = np.zeros(count, np.float32)
+    np.maximum.at(deepest, flat, depth.ravel())
+    lost = ~known & (deepest >= _SPECK)
+    middle = lost[pieces] & (depth >= _MIDDLE * deepest[pieces])
+    return np.where(middle, INSIDE, trimap)
 
 
 def trimap_from_image(coverage: np.ndarray) -> np.ndarray:

@@ -71,3 +71,16 @@ def test_no_frames_no_layers():
 def test_any_size_of_picture(shape):
     pictures = {f: np.full((*shape, 3), 0.4, np.float32) for f in (1001, 1002)}
     assert detect(pictures).boxes == ()
+
+
+def test_two_things_that_touch_and_move_apart_are_two():
+    mask = np.zeros((80, 160), bool)
+    mask[20:60, 20:140] = True
+    own = np.zeros((80, 160, 2), np.float32)
+    own[:, :80, 0], own[:, 80:, 0] = -12.0, 9.0
+    own += np.random.default_rng(1).normal(0, 0.5, own.shape).astype(np.float32)
+    parts = detector.part_by_motion(mask, own, np.ones_like(mask))
+    assert sorted(int(np.nonzero(p.any(0))[0][0]) for p in parts) == [20, pytest.approx(80, abs=3)]
+    turning = own.copy()
+    turning[..., 0] = np.linspace(6, 9, 160)[None]  # one thing that turns moves unevenly
+    assert len(detector.part_by_motion(mask, turning, np.ones_like(mask))) == 1

@@ -12,6 +12,7 @@ from rotograph import exr, metrics
 from rotograph_nodes.band import widen_where_soft
 from rotograph_nodes.foreground import estimate_foreground
 from rotograph_nodes.models.classic.matting import estimate_alpha
+from rotograph_nodes.solid import make_solid, without_dust
 from rotograph_nodes.trimap import (
     apply_garbage_and_core,
     defocus_widening,
@@ -145,6 +146,43 @@ def test_a_limb_too_thin_for_a_known_inside_stays_because_the_mask_has_it() -> N
     assert metrics.mad(told, alpha) < metrics.mad(blind, alpha)
 
 
+# Solid
+
+
+def edge_of(width: float) -> tuple[np.ndarray, np.ndarray]:
+    """A straight edge so many pixels wide, whose inside came out slightly transparent further in:
+    what was solved, and the trimap."""
+    x = np.broadcast_to(np.arange(WIDTH, dtype=np.float32), (HEIGHT, WIDTH)) - WIDTH / 2
+    truth = np.clip(0.5 - x / width, 0, 1)
+    solved = np.where((x < -width) & (x > -14), 0.88, truth).astype(np.float32)
+    trimap = np.where(np.abs(x) < 16, 0.5, x < 0).astype(np.float32)
+    return solved, trimap
+
+
+def test_inside_a_sharp_edge_a_thing_is_solid() -> None:
+    solved, trimap = edge_of(3.0)
+    found = make_solid(solved, trimap)
+    assert found[:, WIDTH // 2 - 13 : WIDTH // 2 - 8].min() > 0.99
+    outside = np.s_[:, WIDTH // 2 - 1 :]
+    assert np.array_equal(found[outside], solved[outside])
+    half = make_solid(solved, trimap, 0.5)
+    assert half[10, WIDTH // 2 - 10] == pytest.approx(0.94, abs=0.01)
+    assert np.array_equal(make_solid(solved, trimap, 0.0), solved)
+
+
+def test_inside_a_soft_edge_nothing_is_touched_and_a_hole_stays_a_hole() -> None:
+    soft = edge_of(20.0)
+    assert np.abs(make_solid(*soft) - soft[0]).max() < 0.02
+    solved, trimap = edge_of(3.0)
+    solved[20:30, WIDTH // 2 - 12 : WIDTH // 2 - 8] = 0.3
+    assert (make_solid(solved, trimap)[20:30, WIDTH // 2 - 12 : WIDTH // 2 - 8] < 0.31).all()
+
+
+def test_what_nobody_could_see_is_nothing() -> None:
+    alpha = np.float32([[0, 0.0005, 0.004, 0.5, 0.996, 0.9995, 1]])
+    assert without_dust(alpha).tolist() == np.float32([[0, 0, 0.004, 0.5, 0.996, 1, 1]]).tolist()
+
+
 # Foreground
 
 
@@ -208,6 +246,17 @@ def test_a_thin_limb_keeps_a_core_unless_it_is_blurred() -> None:
     assert (trimap_from_logits(logits, inside=8, outside=8)[core] == 1).all()
     blurred = trimap_from_logits(logits, inside=8, outside=8, widening=6.0)
     assert (blurred[core] == 0.5).all()
+
+
+def test_a_piece_that_is_all_band_keeps_its_middle_and_is_not_lost() -> None:
+    plate, alpha, logits = limb(12)
+    alone = np.where(np.arange(WIDTH) > 53, logits, -6).astype(np.float32)
+    trimap = trimap_from_logits(alone, inside=8, outside=8, widening=20.0)
+    assert (trimap == 1).any()
+    found = estimate_alpha(plate, trimap, 1 / (1 + np.exp(-alone)))
+    assert found[34:38, 60:84].mean() > 0.8
+    speck = trimap_from_logits(np.where(alpha > 2, 1, -6.0), inside=8, outside=8)
+    assert not (speck == 1).any()
 
 
 def test_a_mask_without_a_boundary_has_no_band() -> None:
