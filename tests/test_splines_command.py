@@ -45,8 +45,12 @@ def test_a_graph_becomes_shapes_for_every_program(make_shot, tmp_path):
     for name in ("shapes.nuke.py", "shapes.nk", "shapes.natron.py", "shapes.jsx", "shapes.fxs"):
         assert (out / name).stat().st_size > 500
     assert len(list((out / "svg").glob("disc.*.svg"))) == 6
-    again = run(shot.graph, "-o", out, "--cache", shot.cache)
-    assert again.exit_code == 1 and "is there already" in again.output
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*.*")}
+    again = run(shot.graph, *formats, "-o", out, "--cache", shot.cache)
+    assert again.exit_code == 0, again.output
+    assert made == {path: path.stat().st_mtime_ns for path in out.rglob("*.*")}, "as it was"
+    other = run(shot.graph, *formats, "--fps", 25, "-o", out, "--cache", shot.cache)
+    assert other.exit_code == 1 and "say --overwrite" in other.output
 
 
 def test_mattes_on_disk_become_shapes(make_shot, tmp_path):

@@ -10,12 +10,12 @@ import numpy as np
 from rotograph import exr, sequence
 from rotograph.declare import Input, Value, node, stage
 from rotograph.deliver import cryptomatte
-from rotograph.environment import KEY_ATTRIBUTE
 from rotograph.errors import GraphError, WriteError
-from rotograph.exrheader import COMPRESSIONS
+from rotograph.exrheader import COMPRESSIONS, LOSSLESS
 from rotograph.image import Image
 from rotograph.parameter import Bool, Choice, File, Int
 from rotograph.shape import Shape
+from rotograph.stamped import stamped
 from rotograph.whole import write_whole
 
 SPACE_ATTRIBUTE = "oiio:ColorSpace"
@@ -23,6 +23,9 @@ SPACE_ATTRIBUTE = "oiio:ColorSpace"
 
 MODELS_ATTRIBUTE = "rotograph/models"
 """The string attribute of a written EXR that names the models behind it and their licences."""
+
+KEYED_ATTRIBUTE = "rotograph/keyed"
+"""The string attribute that says, by layer, how much of an edge the screen keyer decided."""
 
 CONTENTS = ("matte", "plate+matte", "premultiplied", "cryptomatte")
 
@@ -127,8 +130,8 @@ class Write:
                     alpha="premultiplied" if context["content"] == "premultiplied" else "straight",
                     attributes={
                         **_stated(spec, context),
-                        KEY_ATTRIBUTE: context.key,
                         MODELS_ATTRIBUTE: ", ".join(given["models"]),
+                        **_keyed({name: given["mattes"][name] for name in mine}),
                     },
                 ),
                 np.stack(list(channels.values()), axis=-1),
@@ -138,6 +141,7 @@ class Write:
             if context["content"] == "plate+matte":
                 half = given["plate"].pixels.dtype == np.float16
                 kinds |= dict.fromkeys("RGB", "half" if half else "float")
+            image = stamped(image, context.key, context["compression"], kinds)
             exr.write(path, image, compression=context["compression"], pixel_type=kinds)
             written.append(path)
         return written
@@ -170,10 +174,10 @@ def _check_cryptomatte(text, compression, layers):
     """Raise GraphError, ComputeError for what would make no Cryptomatte."""
     if "{layer}" in text:
         raise GraphError("a Cryptomatte holds all layers", hint="take {layer} out of the name")
-    if compression not in cryptomatte.LOSSLESS:
+    if compression not in LOSSLESS:
         raise GraphError(
             f"{compression} would damage the ids of a Cryptomatte",
-            hint=f"set compression to one of {', '.join(cryptomatte.LOSSLESS)}",
+            hint=f"set compression to one of {', '.join(LOSSLESS)}",
         )
     cryptomatte.manifest_of(dict.fromkeys(layers))
 
@@ -182,13 +186,21 @@ def _write_cryptomatte(given, context, alphas):
     """The file written, its manifest beside it if that was asked for."""
     (path,) = context.files.values()
     made = cryptomatte.deliver(alphas, given["header"], sidecar=given["sidecar"])
-    image = made.image.with_attributes(**{KEY_ATTRIBUTE: context.key})
+    image = stamped(made.image, context.key, context["compression"], "float")
     _make_folder(path.parent)
     if made.sidecar is not None:
         name, manifest = made.sidecar
         write_whole(path.with_name(name), manifest)
     exr.write(path, image, compression=context["compression"], pixel_type="float")
     return path
+
+
+def _keyed(mattes):
+    """What the screen keyer decided in place of the model, as an attribute; nothing where it did
+    not."""
+    shares = {name: getattr(matte, "keyed", 0.0) for name, matte in mattes.items()}
+    told = [f"{name} {share:.1%} of the edge" for name, share in shares.items() if share > 0]
+    return {KEYED_ATTRIBUTE: ", ".join(told)} if told else {}
 
 
 def _make_folder(folder):

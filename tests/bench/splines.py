@@ -51,7 +51,7 @@ def report(folder: Path, pictures: Path | None) -> None:
     print(
         f"\n{folder.name}: {len(frames)} frames of {window.width}x{window.height}, {seconds:.1f} s"
     )
-    print(f"  {'':10}{'IoU':>8}{'worst':>8}{'shapes':>8}{'points':>8}{'keys':>6}{'residual':>10}")
+    print(f"  {'':10}{'IoU':>8}{'worst':>8}{'shapes':>8}{'points':>8}{'keys':>12}{'residual':>10}")
     sums = np.zeros(2)
     for layer in layers:
         both, either, worst, left = 0, 0, (1.0, 0), []
@@ -70,14 +70,21 @@ def report(folder: Path, pictures: Path | None) -> None:
         cut = len(layer.shapes) - len(own)
         print(
             f"  {layer.name:10}{both / either:8.4f}{worst[0]:8.4f}{len(own):5}+{cut:<2}"
-            f"{max(len(s.keys[0].points) for s in own):8}{max(len(s.keys) for s in own):6}"
+            f"{max(len(s.keys[0].points) for s in layer.shapes):8}{keyed(layer.shapes, frames):>12}"
             f"{np.mean(left):10.4f}  (worst is {worst[1]})"
         )
     print(f"  {'all':10}{sums[0] / sums[1]:8.4f}", flush=True)
 
 
+def keyed(shapes, frames) -> str:
+    """Keyframes of the shape that has the most of the frames that it is there on."""
+    there = {s.name: sum(s.first <= f <= s.last for f in frames) for s in shapes}
+    worst = max(shapes, key=lambda s: len(s.keys) / there[s.name])
+    return f"{len(worst.keys)} of {there[worst.name]}"
+
+
 def draw(path: Path, layer, frame: int, truth: np.ndarray) -> None:
-    """The matte in grey, shapes over it: added ones green, cut ones red, points and handles."""
+    """The matte in grey, shapes over it: added ones green, cut ones red, and their points."""
     from rotograph.deliver.rasterise import outline
 
     picture = cv2.cvtColor((truth * 140).astype(np.uint8), cv2.COLOR_GRAY2BGR)
@@ -92,6 +99,8 @@ def draw(path: Path, layer, frame: int, truth: np.ndarray) -> None:
         for i, (_, point, _) in enumerate(key.points):
             at = tuple(int(v) for v in np.round(point))
             cv2.circle(picture, at, 2, (255, 255, 255) if i else (0, 255, 255), -1)
+            if not shape.subtract:
+                cv2.putText(picture, str(i), at, cv2.FONT_HERSHEY_PLAIN, 0.7, (0, 255, 255), 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), picture)
 

@@ -67,7 +67,10 @@ _SCRIPT = """\
 
 
 def script(shot: SplineShot) -> str:
-    """ExtendScript for After Effects: plain ASCII, for it reads other text by the machine's."""
+    """ExtendScript for After Effects: plain ASCII, for it reads other text by the machine's.
+
+    A mask moves straight between its keyframes, so curved motion has more of them here.
+    """
     layers = [_layer(shot, layer) for layer in shot.layers]
     said = {
         "FIRST": shot.frames[0],
@@ -100,7 +103,7 @@ def _shape(shot: SplineShot, shape: Spline) -> dict[str, object]:
                 "before": _rounded(key.points[:, 0] - key.points[:, 1]),
                 "after": _rounded(key.points[:, 2] - key.points[:, 1]),
             }
-            for key in shape.keys
+            for key in shape.straight().keys
         ],
     }
 

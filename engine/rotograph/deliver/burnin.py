@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Mapping
 
 import cv2
@@ -28,10 +29,12 @@ def burn_in(
     out[:height, :width] = picture
     baseline = height + size + size // 2 - size // 8
     x = size // 2
-    x = _word(out, shot, x, baseline, size, _LIGHT) + size
     number = str(frame)
     right = width - size // 2 - _length(number, size)
     _word(out, number, right, baseline, size, _LIGHT)
+    # half of what is left may be the shot's name; the rest is for the layers
+    room = (right - x) // 2 if layers else right - x - size
+    x = _word(out, _fitted(shot, size, room), x, baseline, size, _LIGHT) + size
     for layer, confidence in layers.items():
         name = layer.label or layer.name
         told = "-" if confidence is None else f"{100 * confidence:.0f} %"
@@ -49,6 +52,14 @@ def burn_in(
 
 def _font(text: str) -> cv2.FontFace:
     return cv2.FontFace("sans" if text.isascii() else "uni")
+
+
+def _fitted(text: str, size: int, room: int) -> str:
+    """The beginning of a text, as much as there is room for."""
+    if _length(text, size) <= room:
+        return text
+    fits = bisect(range(len(text)), room, key=lambda n: _length(text[:n] + "…", size)) - 1
+    return text[: max(0, fits)] + "…"
 
 
 def _length(text: str, size: int) -> int:

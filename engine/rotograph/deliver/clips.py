@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from rotograph.deliver.otio_cut import Cut, library
+from rotograph.deliver.otio_edl import ROUNDING, lengths
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _LONGEST = 80
@@ -25,10 +26,10 @@ class CutClip:
     """One clip where the cut shows it.
 
     shot: its name in files, the same on every run and never that of another clip. clip: OTIO's
-    own. track: of the cut. start, duration: in record time. shown: the part of the clip's time
-    that the cut shows, before any speed change. used: the part of the media that is needed for
+    own. track: of the cut. start, duration: in record time. shown: the media's moment at which
+    it begins, and for how long the cut shows it. used: the part of the media that is needed for
     it, with transitions and speed. speed: media frames for each frame of the cut; 0 is a freeze.
-    skip: why there is nothing to do. refused: why it cannot be done.
+    skip: why there is nothing to do. refused: why it cannot be done. note: what else to know.
     """
 
     shot: str
@@ -41,6 +42,7 @@ class CutClip:
     speed: float = 1.0
     skip: str = ""
     refused: str = ""
+    note: str = ""
 
     @property
     def name(self) -> str:
@@ -64,7 +66,7 @@ def clips_of(cut: Cut) -> list[CutClip]:
             found += _lost(track, name, f"its place in the cut cannot be told: {why}")
             continue
         place = tracks.range_of_child_at_index(index)
-        found += _inside(otio, tracks, index, track, place, shown, shown.start_time, name)
+        found += _inside(otio, tracks, track, place, _Seen(shown, shown.start_time, name))
     return _named(found)
 
 
@@ -75,47 +77,92 @@ def select(clips: Sequence[CutClip], patterns: Sequence[str]) -> list[CutClip]:
     return [c for c in clips if any(fnmatchcase(n, p) for n in (c.name, c.shot) for p in patterns)]
 
 
-def _walk(otio: Any, parent: Any, used: Any, start: Any, track: str) -> Iterator[CutClip]:
-    """Clips of a composition, of whose own time ``used`` is shown from record time ``start``."""
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is shown of something: ``used``, of its own time, from record time ``start`` on. scale:
+    how much of its own time goes by in each moment of the record's. track: of the cut."""
+
+    used: Any
+    start: Any
+    track: str
+    scale: float = 1.0
+
+    def record(self, moment: Any) -> Any:
+        """The record time of one of its own moments."""
+        return self.start + self.long(moment - self.used.start_time)
+
+    def long(self, duration: Any) -> Any:
+        """How long the record shows what lasts so long here."""
+        return type(duration)(duration.value / self.scale, duration.rate)
+
+
+def _walk(otio: Any, parent: Any, seen: _Seen) -> Iterator[CutClip]:
+    """The clips of a composition."""
     for index, child in enumerate(parent):
         if isinstance(child, otio.schema.Transition | otio.schema.Gap):
             continue
         try:
             place = parent.range_of_child_at_index(index)
         except Exception as error:
-            yield from _lost(child, track, f"its place in the cut cannot be told: {_said(error)}")
+            why = f"its place in the cut cannot be told: {_said(error)}"
+            yield from _lost(child, seen.track, why)
             continue
-        yield from _inside(otio, parent, index, child, place, used, start, track)
+        yield from _inside(otio, parent, child, place, seen)
 
 
-def _inside(
-    otio: Any, parent: Any, index: int, child: Any, place: Any, used: Any, start: Any, track: str
-) -> Iterator[CutClip]:
+def _inside(otio: Any, parent: Any, child: Any, place: Any, seen: _Seen) -> Iterator[CutClip]:
     if not getattr(child, "enabled", True):
-        yield from _lost(child, track, "disabled in the cut", skip=True)
+        yield from _lost(child, seen.track, "disabled in the cut", skip=True)
         return
     if place.duration.value <= 0:
-        yield from _lost(child, track, "has no length", skip=True)
+        yield from _lost(child, seen.track, "has no length", skip=True)
         return
-    first = max(place.start_time, used.start_time)
-    last = min(place.end_time_exclusive(), used.end_time_exclusive())
+    first = max(place.start_time, seen.used.start_time)
+    last = min(place.end_time_exclusive(), seen.used.end_time_exclusive())
     if last <= first:
-        yield from _lost(child, track, "trimmed away", skip=True)
+        yield from _lost(child, seen.track, "trimmed away", skip=True)
         return
     own = _own(otio, child)
-    begin = own.start_time + (first - place.start_time)
-    shown = otio.opentime.TimeRange(begin, (last - first).rescaled_to(begin.rate))
-    at = start + (first - used.start_time)
+    speed = _speed(otio, child)
+    if speed is None or (speed < 0 or (speed == 0 and not isinstance(child, otio.schema.Clip))):
+        yield from _lost(child, seen.track, _BAKE[speed is None])
+        return
+    # its own time, from where it begins, goes by at its own speed
+    rate = own.start_time.rate
+    offset = (first - place.start_time).rescaled_to(rate).value * speed
+    begin = own.start_time + otio.opentime.RationalTime(offset, rate)
     if isinstance(child, otio.schema.Clip):
         handles = (None, None)
         if isinstance(parent, otio.schema.Track):
             handles = parent.handles_of_child(child)
-        yield _clip(otio, child, track, at, last - first, shown, own.start_time, handles)
+        handles = tuple(None if h is None else seen.long(h) for h in handles)
+        long = seen.long(last - first)
+        yield _clip(
+            otio, child, seen.track, seen.record(first), long, begin, speed * seen.scale, handles
+        )
     elif isinstance(child, otio.core.Composition):
-        if any(isinstance(e, otio.schema.TimeEffect) for e in child.effects):
-            yield from _lost(child, track, "lies in a nested cut that is retimed; bake the speed")
-        else:
-            yield from _walk(otio, child, shown, at, track)
+        length = otio.opentime.RationalTime((last - first).rescaled_to(rate).value * speed, rate)
+        used = otio.opentime.TimeRange(begin, length)
+        inner = _Seen(used, seen.record(first), seen.track, seen.scale * speed)
+        yield from _walk(otio, child, inner)
+
+
+_BAKE = {
+    True: "its speed changes along the way; bake it in the plate",
+    False: "is played backwards or stands still as a whole, and editors differ in where that "
+    "begins; bake it in the plate",
+}
+
+
+def _speed(otio: Any, item: Any) -> float | None:
+    """How fast an item is played; None when that changes along the way."""
+    speed = 1.0
+    for effect in item.effects:
+        if isinstance(effect, otio.schema.LinearTimeWarp):
+            speed *= effect.time_scalar
+        elif isinstance(effect, otio.schema.TimeEffect):
+            return None
+    return speed
 
 
 def _own(otio: Any, child: Any) -> Any:
@@ -136,34 +183,30 @@ def _clip(
     track: str,
     start: Any,
     duration: Any,
-    shown: Any,
-    origin: Any,
-    handles: tuple[Any, Any],
+    begin: Any,
+    speed: float,
+    handles: Sequence[Any],
 ) -> CutClip:
-    made = CutClip("", clip, track, start, duration, shown)
+    """handles: how long transitions show it before and after, in record time, or None."""
+    time = otio.opentime
+    rate = begin.rate
+    shown = time.TimeRange(begin, duration.rescaled_to(rate))
+    made = CutClip("", clip, track, start, duration, shown, speed=speed)
     if isinstance(clip.media_reference, otio.schema.GeneratorReference):
         return replace(made, skip="is made by a generator and has no media")
-    speed = 1.0
-    for effect in clip.effects:
-        if isinstance(effect, otio.schema.LinearTimeWarp):
-            speed *= effect.time_scalar
-        elif isinstance(effect, otio.schema.TimeEffect):
-            return replace(made, refused="its speed changes along the way; bake it in the plate")
-    if speed < 0:
-        why = "is played backwards, and editors differ in where that begins; bake it in the plate"
-        return replace(made, refused=why, speed=speed)
+    off = lengths(clip)
+    if off is not None:
+        told = f"its source has {off[0]} frames and its record {off[1]}"
+        if abs(off[0] - off[1]) > ROUNDING:
+            return replace(made, refused=f"{told}, and no speed change is noted; correct the list")
+        made = replace(made, note=f"{told}; the record's were taken")
     # a transition shows media beyond the clip's own ends
-    before, after = (h or otio.opentime.RationalTime(0, shown.start_time.rate) for h in handles)
-    rate = shown.start_time.rate
-    begin = shown.start_time - before.rescaled_to(rate)
-    count = (shown.duration + before.rescaled_to(rate) + after.rescaled_to(rate)).value
-    first = origin.rescaled_to(rate).value + (begin - origin).rescaled_to(rate).value * speed
+    before, after = (0.0 if h is None else h.rescaled_to(rate).value for h in handles)
+    count = shown.duration.value + before + after
+    first = time.RationalTime(begin.value - before * speed, rate)
     # the last picture begins speed x (count - 1) after the first
-    length = (count - 1) * speed + 1
-    used = otio.opentime.TimeRange(
-        otio.opentime.RationalTime(first, rate), otio.opentime.RationalTime(length, rate)
-    )
-    return replace(made, used=used, speed=speed)
+    length = time.RationalTime((count - 1) * speed + 1, rate)
+    return replace(made, used=time.TimeRange(first, length))
 
 
 def _lost(item: Any, track: str, why: str, *, skip: bool = False) -> Iterator[CutClip]:

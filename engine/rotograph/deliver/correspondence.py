@@ -18,29 +18,37 @@ from rotograph.deliver.contours import MARGIN, REACH, Target, sample
 _STRETCH = 6
 """Contour pixels that one step along the points may take, for each that it took before."""
 _SNAP = 3.0 * REACH
+_NUDGES = 12
+_GLIMPSE = 0.25  # of the contour: where less is seen it goes on as it went
+_SQUEEZED = 4.0  # pixels that what should be hidden may be off and still be seen
 _WITHIN, _AROUND = 13, 19  # pixels: how deep inside, and how far about, motion is looked at
 _FAR = 9.0  # squared pixels that the edge may be missed by
 _GROWTH = 0.05  # that a hidden part is believed to grow or shrink in a frame
 _BLACK, _WHITE = 2.0**-6, 2.0**4  # scene-linear values between which the motion is looked for
+_LEAST_SPAN = 0.5  # stops: less contrast than that is noise
 
 
 def motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """``(h, w, 2)`` float16: where each pixel of ``before`` is in ``after``, as (dx, dy).
 
     before, after: ``(h, w, 3)`` float32 scene-linear plates. Dense inverse search (Kroeger et al.,
-    2016) on the logarithm of lightness.
+    2016) on the logarithm of lightness, down to single pixels: points that ride on it must not
+    drift.
     """
-    pictures = [_seen(rgb) for rgb in (before, after)]
-    if min(pictures[0].shape) < 32:
-        return np.zeros((*pictures[0].shape, 2), np.float16)
+    lights = [_light(rgb) for rgb in (before, after)]
+    if min(lights[0].shape) < 32:
+        return np.zeros((*lights[0].shape, 2), np.float16)
+    # all of the 8 bits that the search takes, for what there is of contrast
+    low, high = np.percentile(np.stack([light[::4, ::4] for light in lights]), (1, 99))
+    span = max(high - low, _LEAST_SPAN)
+    pictures = [((light - low) / span * 255.0).clip(0, 255).astype(np.uint8) for light in lights]
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
     return search.calc(*pictures, None).astype(np.float16)  # a shot has many
 
 
-def _seen(rgb: np.ndarray) -> np.ndarray:
-    light = np.nan_to_num(rgb, nan=0.0).mean(axis=2).clip(_BLACK, _WHITE)
-    span = np.log2(_WHITE / _BLACK)
-    return (np.log2(light / _BLACK) / span * 255.0).astype(np.uint8)
+def _light(rgb: np.ndarray) -> np.ndarray:
+    return np.log2(np.nan_to_num(rgb, nan=0.0).mean(axis=2).clip(_BLACK, _WHITE))
 
 
 def follow(
@@ -65,13 +73,20 @@ def follow(
                 flow = flows[frame][0] if direction > 0 else flows[frame - 1][1]
             here, there, now = targets[frame], targets[frame + direction], tracks[frame]
             onward = now + _shift(here, there) if earlier is None else _rigid(earlier, now, now)
+            if earlier is not None and _seen_length(there) < _GLIMPSE * _length(start):
+                # of so little nobody can tell which part it is
+                tracks[frame + direction] = onward
+                frame, earlier = frame + direction, now
+                continue
             moved = _moved(now, seen[frame], here, there, flow, onward)
             # where it is hidden or fast, the motion found may be another layer's
             miss = _misses(moved, there)
             others = [onward, now + _shift(here, there), now + _middle(there) - now.mean(axis=0)]
-            misses = [_misses(other, there) for other in others]
-            if miss > _FAR and min(misses) < miss / 2.0:
-                moved = others[int(np.argmin(misses))]
+            if miss > _FAR:
+                others = [_nudged(other, there) for other in others]
+                misses = [_misses(other, there) for other in others]
+                if min(misses) < miss / 2.0:
+                    moved = others[int(np.argmin(misses))]
             tracks[frame + direction], seen[frame + direction] = _onto(moved, there)
             frame, earlier = frame + direction, now
     return tracks, seen
@@ -176,11 +191,32 @@ def _middle(target: Target) -> np.ndarray:
 
 def _misses(points: np.ndarray, target: Target) -> float:
     """How far the edge that is seen lies from the nearest of the points, on average, squared."""
-    edges = [outline[target.seen(outline)][::4] for outline in target.outlines()[:6]]
-    edge = np.concatenate([e for e in edges if len(e)] or [np.zeros((0, 2))])
+    edge = _seen_edge(target)
     if not len(edge):
         return 0.0
     return float(np.minimum(_apart(edge, points).min(axis=1), _SNAP**2).mean())
+
+
+def _nudged(points: np.ndarray, target: Target) -> np.ndarray:
+    """The points shifted as a whole until they lie nearest to the edge that is seen."""
+    edge = _seen_edge(target)
+    for _ in range(_NUDGES if len(edge) else 0):
+        points = points + (edge - points[_apart(edge, points).argmin(axis=1)]).mean(axis=0)
+    return points
+
+
+def _seen_edge(target: Target) -> np.ndarray:
+    edges = [outline[target.seen(outline)][::4] for outline in target.outlines()[:6]]
+    return np.concatenate([e for e in edges if len(e)] or [np.zeros((0, 2))])
+
+
+def _seen_length(target: Target) -> float:
+    """Pixels of the edge that are seen."""
+    return 4.0 * len(_seen_edge(target))
+
+
+def _length(points: np.ndarray) -> float:
+    return float(np.linalg.norm(np.roll(points, -1, 0) - points, axis=1).sum())
 
 
 def _onto(points: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
@@ -190,12 +226,29 @@ def _onto(points: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
         return points, np.zeros(len(points), bool)
     # where the edge is hidden, its points need not be near anything
     paired = pair(points, nearest, np.where(target.seen(points), 1.0, 0.05))
-    found = nearest[paired]
+    found = _between(points, nearest, paired)
     close = np.linalg.norm(found - points, axis=1) < _SNAP
     good = target.seen(found) & close
     if np.count_nonzero(good) < 8:
         return np.where(good[:, None], found, points), good
-    return np.where(good[:, None], found, _rigid(points[good], found[good], points)), good
+    whole = _rigid(points[good], found[good], points)
+    # what the rest says is hidden is not to be squeezed onto the end of what is seen
+    good &= target.seen(whole) | (np.linalg.norm(found - whole, axis=1) < _SQUEEZED)
+    return np.where(good[:, None], found, whole), good
+
+
+def _between(points: np.ndarray, contour: np.ndarray, paired: np.ndarray) -> np.ndarray:
+    """Where on the contour, about a sample that each point is paired with, it is nearest to."""
+    here = contour[paired]
+    best, least = here, np.sum((points - here) ** 2, axis=1)
+    for side in (-1, 1):
+        along = contour[(paired + side) % len(contour)] - here
+        part = np.sum((points - here) * along, axis=1) / np.maximum(np.sum(along**2, axis=1), 1e-9)
+        there = here + part.clip(0.0, 1.0)[:, None] * along
+        away = np.sum((points - there) ** 2, axis=1)
+        best = np.where((away < least)[:, None], there, best)
+        least = np.minimum(away, least)
+    return best
 
 
 def _outline(points: np.ndarray, target: Target) -> np.ndarray | None:

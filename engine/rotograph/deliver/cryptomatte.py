@@ -22,8 +22,6 @@ NAME = "CryptoRotograph"
 """What our Cryptomatte is called in a file; a host shows it, and the channels begin with it."""
 LEVELS = 3
 """RGBA layers of two ranks each: six layers may share a pixel, as renderers have it."""
-LOSSLESS = ("none", "rle", "zips", "zip", "piz", "zstd")
-"""Compressions that keep an id, bit for bit."""
 PREFIX = "cryptomatte/"
 CHANNELS = "RGBA"
 _HASH = "MurmurHash3_32"
@@ -48,8 +46,8 @@ def as_float(identity: int) -> np.float32:
 
 
 def attribute_key(name: str) -> str:
-    """What its attributes are called after ``cryptomatte/``: 7 digits of its name's hash."""
-    return f"{mmh3.hash(name.encode('utf-8'), signed=False):08x}"[:7]
+    """What its attributes are called after ``cryptomatte/``: 7 digits of its name's id."""
+    return f"{identify(name):08x}"[:7]
 
 
 def manifest_of(layers: Mapping[str, object]) -> str:

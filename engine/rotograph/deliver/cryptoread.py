@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -132,13 +132,16 @@ def _manifest(path: Path, fields: Mapping[str, str]) -> tuple[dict[str, int], st
     text, file, lost = fields.get("manifest"), path, None
     beside = fields.get("manif_file")
     if beside:
-        if Path(beside).name != beside or beside in ("", ".", ".."):
+        # the specification: relative to the EXR's folder, with slashes, and never above it
+        named = PurePosixPath(beside)
+        if named.is_absolute() or ".." in named.parts or "\\" in beside or ":" in beside:
             raise DamagedFile(
-                "its manifest lies in another folder", file=path, hint="put it beside the EXR"
+                "its manifest lies outside its folder", file=path, hint="put it beside the EXR"
             )
+        where = path.parent / named
         try:
-            with open_file(path.with_name(beside)) as stream:
-                text, file = stream.read(_LARGEST).decode("utf-8"), path.with_name(beside)
+            with open_file(where) as stream:
+                text, file = stream.read(_LARGEST).decode("utf-8"), where
         except (MediaError, OSError, UnicodeDecodeError):
             lost = beside
     if not text:

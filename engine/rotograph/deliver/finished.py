@@ -5,15 +5,17 @@ Reports, review movies and deliveries show the same things; here is where they g
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 
 from rotograph.colour import Colour
-from rotograph.declare import Result
+from rotograph.declare import Leaf, Result
 from rotograph.environment import Environment
 from rotograph.errors import GraphError
 from rotograph.execution import Execution, Limits
@@ -22,6 +24,7 @@ from rotograph.image import Box, Image
 from rotograph.layer import Layer
 from rotograph.matte import Foreground
 from rotograph.needs import Keys
+from rotograph.pack import unpack
 from rotograph.picture import layer_colour
 from rotograph.plan import plan
 from rotograph.render import known_plan
@@ -30,11 +33,11 @@ from rotograph.render import known_plan
 @dataclass(frozen=True, eq=False)
 class Seen:
     """One layer on one frame. alpha: ``(H, W)`` float32 in [0, 1], the plate's data window.
-    confidence: 0 to 1. key: of the result, as hexadecimal; "" of an approved one."""
+    confidence: 0 to 1. keyed: the part of its edge, 0 to 1, that the screen keyer decided."""
 
     alpha: np.ndarray
     confidence: float
-    key: str
+    keyed: float = 0.0
 
 
 class Finished:
@@ -93,6 +96,38 @@ class Finished:
         entry = self.keys.entry(Result(self.plate_node, "image", None, frame))
         return Path(entry.leaves[0].path)
 
+    def digest(self, frames: Sequence[int], *told: object) -> str:
+        """32 hexadecimal digits that name what is shown of these frames: the plate, every matte,
+        and the way to the display. told: what else decides it. Nothing is computed; of the plate
+        is read what no matte has looked at."""
+        leaves = [
+            leaf
+            for frame in frames
+            for leaf in self.keys.entry(Result(self.plate_node, "image", None, frame)).leaves
+        ]
+        new = [leaf for leaf in leaves if self.environment.leaf_digest(leaf) is None]
+        if new:
+            self.environment.learn(new, lambda *_: None, lambda *_: None, threading.Event())
+        digest = xxhash.xxh3_128()
+        for word in (self.colour.digest, *self.colour.viewed(), *told):
+            digest.update(f"{word}\n".encode("utf-8", "replace"))
+        for leaf in leaves:
+            digest.update(self.environment.leaf_digest(leaf) or b"")
+        for frame in frames:
+            digest.update(f"{frame}\n".encode())
+            for layer in self.layers:
+                digest.update(f"{layer.name} {self.key(frame, layer.name)}\n".encode())
+        return digest.hexdigest()
+
+    def key(self, frame: int, layer: str) -> str:
+        """Of a layer's result, as hexadecimal; of an approved one the digest that names it, and ""
+        where the layer is not delivered."""
+        need = self.keys.output(self.source, frame, layer)
+        if isinstance(need, Result):
+            found = self.keys.entry(need).key
+            return found.hex() if found else ""
+        return Path(need.path).stem if isinstance(need, Leaf) else ""
+
     def seen(
         self, frame: int, layer: str, window: Box | None = None, *, compute: bool = True
     ) -> Seen | None:
@@ -103,15 +138,18 @@ class Finished:
         need = self.keys.output(self.source, frame, layer)
         if need is None:
             return None
-        key = ""
-        if isinstance(need, Result):
-            found = self.keys.entry(need).key
-            if found is None or not (compute or self.environment.has(found)):
+        if compute or not isinstance(need, Result):
+            value = self._execution.fetch(need)
+        else:
+            # not asked of the listing of what is there: another process has just made it
+            key = self.keys.entry(need).key
+            record = None if key is None else self.environment.store.get(key)
+            if record is None:
                 return None
-            key = found.hex()
-        value = self._execution.fetch(need)
+            value = unpack(record)
         window = window or value.window
-        return Seen(_alpha(value, window), float(value.confidence), key)
+        keyed = float(getattr(value, "keyed", 0.0))
+        return Seen(_alpha(value, window), float(value.confidence), keyed)
 
     def foreground(self, frame: int, layer: str) -> Foreground | None:
         """The layer's own colour, where the node before Write can tell it; else None."""

@@ -1,10 +1,9 @@
-"""Few points and few keyframes that say where a followed contour is on every frame.
+"""Few points that say where a followed contour is, on every frame by itself.
 
-The points of the curve and the handles of all keyframes are solved for together, against all
-frames: on each frame the curve, interpolated as a host does it, is drawn to the layer's edge
-along its own direction (Gauss-Newton, point to line, as in Chen and Medioni, "Object modelling by
-registration of multiple range images", 1992), while along the edge it stays where the tracked
-points are. So the points stick to the object, and an error between two keyframes pulls at both.
+The points of the curve and their handles are solved for together: the curve is drawn to the layer's
+edge along the edge's own direction (Gauss-Newton, point to line, as in Chen and Medioni, "Object
+modelling by registration of multiple range images", 1992), while along the edge it stays where the
+tracked points are. So the points stick to the object.
 """
 
 from __future__ import annotations
@@ -13,23 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
-from rotograph.deliver.contours import MARGIN, Target, sample
+from rotograph.deliver import banded
+from rotograph.deliver.contours import Target, sample
 from rotograph.deliver.correspondence import again
-from rotograph.deliver.rasterise import outline
-from rotograph.deliver.spline import MAX_POINTS
+from rotograph.deliver.keying import choose_keys
+from rotograph.deliver.spline import MAX_POINTS, shares
 
 SAMPLES = 320
 """Tracked points of a contour."""
 _LEAST_POINTS = 8
-_CLOSE = 0.4  # pixels, root mean square: a curve or a motion need not be closer
-_LONGEST = 48  # frames between two keyframes
-_STICK_SEEN, _STICK_HIDDEN, _SMOOTH, _CALM = 0.05, 0.01, 0.1, 1e-3
-_ALONE, _TOGETHER = 3, 4  # rounds of finding again what was lost
-_LOOSE_STICK, _LOOSE_SMOOTH = 0.05, 0.05  # how much of that holds a curve that is exact
+_CLOSE = 0.25  # pixels, root mean square: a curve need not be closer
+_STICK_SEEN, _STICK_HIDDEN, _SMOOTH, _CALM = 0.02, 0.004, 0.1, 1e-3
+_TURNS, _NEAR = 5, 0.75  # pixels
+_AGAIN = 3  # times that what was lost is looked for again
+_ROUNDS = 8
 _STEP = 6.0  # pixels that a curve moves at most in one iteration
 
 
@@ -100,132 +98,112 @@ def choose_points(contour: np.ndarray, most: int = MAX_POINTS) -> Basis:
         anchors = sorted({*anchors, (spans[worst] + spans[worst + 1]) // 2 % count})
 
 
-def choose_keys(tracks: np.ndarray, seen: np.ndarray, most: int) -> list[int]:
-    """As few frames as tell the motion, by dynamic programming; indices, first and last among them.
-
-    tracks: ``(T, N, 2)``; between keyframes points move evenly. most: how many there may be.
-    """
-    count = len(tracks)
-    if count == 1 or most < 2:
-        return [count // 2]
-    weight = np.where(seen, 1.0, 0.1)
-    cost = np.full((count, count), np.inf)
-    longest = max(_LONGEST, -(-count // max(1, most - 1)))
-    for i in range(count):
-        for j in range(i + 1, min(count, i + longest + 1)):
-            part = ((np.arange(i + 1, j) - i) / (j - i))[:, None, None]
-            even = tracks[i] + (tracks[j] - tracks[i]) * part
-            cost[i, j] = np.sum(weight[i + 1 : j, :, None] * (tracks[i + 1 : j] - even) ** 2)
-    best, came = np.full((most, count), np.inf), np.zeros((most, count), int)
-    best[0, 0] = 0.0
-    for k in range(1, most):
-        options = best[k - 1][:, None] + cost
-        came[k], best[k] = options.argmin(axis=0), options.min(axis=0)
-        if best[k, -1] / weight.sum() < _CLOSE**2 or k == most - 1:
-            break
-    at, keys = count - 1, [count - 1]
-    while k:
-        at = int(came[k, at])
-        keys.append(at)
-        k -= 1
-    return keys[::-1]
-
-
-def between(keys: Sequence[int], count: int) -> np.ndarray:
-    """``(T, K)``: how much of each keyframe is in each frame."""
-    weights = np.zeros((count, len(keys)))
-    for k in range(len(keys)):
-        weights[:, k] = np.interp(np.arange(count), keys, np.eye(len(keys))[k])
-    return weights
-
-
 def fit(
-    basis: Basis, tracks: np.ndarray, seen: np.ndarray, targets: Sequence[Target], most: int
-) -> tuple[list[int], np.ndarray]:
-    """Keyframes (indices) and their controls ``(K, 3P, 2)`` for a contour that was followed.
-
-    First every frame is fitted by itself, and what was lost on the way is found again from there;
-    then keyframes are chosen and solved for, and what they say corrects the tracks in turn.
-    """
-    count = len(tracks)
-    for _ in range(_ALONE):
-        each = [
-            basis.value
-            @ solve(basis, [0], tracks[t : t + 1], seen[t : t + 1], targets[t : t + 1])[0]
-            for t in range(count)
-        ]
-        tracks, seen = again(np.stack(each), tracks, seen, targets)
-    for _ in range(_TOGETHER):
-        keys = choose_keys(tracks, seen, most)
-        controls = solve(basis, keys, tracks, seen, targets, rounds=6)
-        tracks, seen = again(curves(basis, keys, controls, count), tracks, seen, targets)
-    controls = solve(basis, keys, tracks, seen, targets, controls, rounds=6)
-    controls = solve(basis, keys, tracks, seen, targets, controls, rounds=12, exact=True)
-    if len(keys) <= 16:
-        keys, controls = better_keys(basis, keys, controls, tracks, seen, targets)
-    return keys, controls
-
-
-def solve(
     basis: Basis,
-    keys: Sequence[int],
     tracks: np.ndarray,
     seen: np.ndarray,
     targets: Sequence[Target],
-    controls: np.ndarray | None = None,
-    rounds: int = 8,
-    exact: bool = False,
-) -> np.ndarray:
-    """The controls on every keyframe: ``(K, 3P, 2)``. controls: to begin with, if known.
+    times: Sequence[int],
+    most: int,
+) -> tuple[list[int], np.ndarray]:
+    """Keyframes (indices) and their controls ``(K, 3P, 2)`` for a contour that was followed.
 
-    exact: make the area that is wrong small, from a good beginning, rather than its distance.
+    times: the frames' numbers. Where the motion of the keyframes and the edge agree that points
+    belong elsewhere along it, the points go there, and keyframes are chosen and solved for again.
     """
-    parts = between(keys, len(tracks))
-    if controls is None:  # from the tracks of all frames, for a keyframe's own may be hidden
-        begun = np.zeros((len(keys), basis.value.shape[1], 2))
-        controls = _round(basis, parts, tracks, seen, None, begun)
-    for _ in range(rounds):
-        controls = _round(basis, parts, tracks, seen, targets, controls, exact)
-    return controls
+    at = np.asarray(times)
+    curves, seen = every_frame(basis, tracks, seen, targets)
+    sure = np.where(seen, 1.0, 0.1)
+    keys: list[int] = []
+    for turn in range(_TURNS):
+        keys = choose_keys(curves, at, sure, most, len(keys))
+        parts = shares(at[keys], at)
+        controls = together(basis, keys, parts, curves, seen, targets)
+        smooth = basis.value @ np.tensordot(parts, controls, 1)
+        if turn + 1 == _TURNS or _misses(smooth, targets) < _NEAR:
+            break
+        curves = np.stack(
+            [
+                basis.value @ _fit(basis, smooth[t], seen[t], target)
+                for t, target in enumerate(targets)
+            ]
+        )
+    return keys, controls
 
 
-def curves(basis: Basis, keys: Sequence[int], controls: np.ndarray, count: int) -> np.ndarray:
-    """``(T, N, 2)``: where the samples are on every frame."""
-    return basis.value @ np.tensordot(between(keys, count), controls, 1)
+def _misses(curves: np.ndarray, targets: Sequence[Target]) -> float:
+    """Pixels from the curves to the edge where it is seen, on average over all frames."""
+    far, sure = (
+        np.stack([sample(field(t), c) for t, c in zip(targets, curves, strict=True)])
+        for field in (lambda t: np.abs(t.distance), lambda t: ~t.free)
+    )
+    return float(np.sum(far * sure) / max(np.sum(sure), 1e-9))
 
 
-def _round(basis, parts, tracks, seen, targets, controls, exact=False) -> np.ndarray:
-    keys, size = len(controls), controls.shape[1] * 2
-    diagonal = np.zeros((keys, size, size))
-    beside = np.zeros((max(0, keys - 1), size, size))
-    right = np.zeros((keys, size))
-    stuck, smooth = (_LOOSE_STICK, _LOOSE_SMOOTH) if exact else (1.0, 1.0)
-    twice = np.kron(smooth * _SMOOTH * basis.fair.T @ basis.fair, np.eye(2))
-    for k in range(keys):
-        diagonal[k] += twice + _CALM * np.eye(size)
-        right[k] += _CALM * controls[k].ravel()
-    for t in range(len(tracks)):
-        own = np.flatnonzero(parts[t])
-        stick = np.where(seen[t], _STICK_SEEN, _STICK_HIDDEN)
-        weighted = basis.value.T * (stuck * stick)
-        normal = np.kron(weighted @ basis.value, np.eye(2))
-        toward = (weighted @ tracks[t]).ravel()
-        if targets is not None:
-            now = np.tensordot(parts[t, own], controls[own], 1)
-            rows, wanted = _pull(basis, now, targets[t], exact)
-            normal += rows.T @ rows
-            toward += rows.T @ wanted
-        for a in own:
-            right[a] += parts[t, a] * toward
-            diagonal[a] += parts[t, a] ** 2 * normal
-            if a + 1 in own:
-                beside[a] += parts[t, a] * parts[t, a + 1] * normal
-    return _chain(diagonal, beside, right).reshape(controls.shape)
-
-
-def _pull(
-    basis: Basis, now: np.ndarray, target: Target, exact: bool
+def every_frame(
+    basis: Basis, tracks: np.ndarray, seen: np.ndarray, targets: Sequence[Target]
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Positions ``(T, N, 2)`` of a contour that was followed, on its curve, and which were seen.
+
+    Each frame by itself. What was lost on the way is found again from the curves of the rest.
+    """
+    found = np.zeros((len(tracks), basis.value.shape[1], 2))
+    for turn in range(_AGAIN + 1):
+        for t, target in enumerate(targets):
+            found[t] = _fit(basis, tracks[t], seen[t], target)
+        if turn < _AGAIN:
+            tracks, seen = again(basis.value @ found, tracks, seen, targets)
+    return basis.value @ found, seen
+
+
+def together(
+    basis: Basis,
+    keys: Sequence[int],
+    parts: np.ndarray,
+    tracks: np.ndarray,
+    seen: np.ndarray,
+    targets: Sequence[Target],
+    rounds: int = _ROUNDS,
+) -> np.ndarray:
+    """The controls ``(K, 3P, 2)`` of the keyframes that suit all frames best.
+
+    parts: ``(T, K)``, how much of each keyframe is in each frame; keys: which frames these are.
+    """
+    count, size = parts.shape[1], 2 * basis.value.shape[1]
+    now = np.stack([basis.alone(tracks[k], np.where(seen[k], 1.0, 0.2)) for k in keys])
+    rest = np.kron(_SMOOTH * basis.fair.T @ basis.fair, np.eye(2)) + _CALM * np.eye(size)
+    for turn in range(rounds + 1):
+        blocks, right = [], _CALM * now.reshape(count, size)
+        for t, target in enumerate(targets):
+            weighted = basis.value.T * np.where(seen[t], _STICK_SEEN, _STICK_HIDDEN)
+            block = np.kron(weighted @ basis.value, np.eye(2))
+            toward = (weighted @ tracks[t]).ravel()
+            if turn:
+                rows, wanted = _pull(basis, np.tensordot(parts[t], now, 1), target)
+                block += rows.T @ rows
+                toward += rows.T @ wanted
+            blocks.append(block)
+            right += parts[t][:, None] * toward
+        now = banded.solve(banded.factor(parts, blocks, rest), right).reshape(now.shape)
+    return now
+
+
+def _fit(basis: Basis, track: np.ndarray, seen: np.ndarray, target: Target) -> np.ndarray:
+    stick = np.where(seen, _STICK_SEEN, _STICK_HIDDEN)
+    weighted = basis.value.T * stick
+    size = 2 * basis.value.shape[1]
+    held = np.kron(weighted @ basis.value + _SMOOTH * basis.fair.T @ basis.fair, np.eye(2))
+    held += _CALM * np.eye(size)
+    toward = (weighted @ track).ravel()
+    now = np.linalg.solve(held, toward).reshape(-1, 2)
+    for _ in range(_ROUNDS):
+        rows, wanted = _pull(basis, now, target)
+        right = toward + rows.T @ wanted + _CALM * now.ravel()
+        now = np.linalg.solve(held + rows.T @ rows, right).reshape(-1, 2)
+    return now
+
+
+def _pull(basis: Basis, now: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
     """Equations that draw a curve to the edge: ``(N, 6P)`` and ``(N,)``."""
     points = basis.value @ now
     far = sample(target.distance, points)
@@ -240,68 +218,7 @@ def _pull(
     steep = np.linalg.norm(across, axis=1)
     across /= np.maximum(steep, 1e-9)[:, None]
     weight = (1.0 - sample(target.free, points)).clip(0.0, 1.0) * (steep > 0.5)
-    if exact:  # so that the squares add up to the area that is wrong
-        length = np.linalg.norm(np.roll(points, -1, 0) - np.roll(points, 1, 0), axis=1)
-        weight *= (length / max(length.mean(), 1e-9)).clip(0.3, 3.0) / np.maximum(np.abs(far), 1.0)
     root = np.sqrt(weight)[:, None]
     rows = (basis.value[:, :, None] * across[:, None, :]).reshape(len(points), -1) * root
     far = np.clip(far, -_STEP, _STEP)
     return rows, (np.sum(points * across, axis=1) - far) * root[:, 0]
-
-
-def _chain(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a symmetric block tridiagonal system: each keyframe meets its neighbours only."""
-    factors, known = [], []
-    for k in range(len(diagonal)):
-        block, value = diagonal[k], right[k]
-        if k:
-            block = block - beside[k - 1].T @ cho_solve(factors[-1], beside[k - 1])
-            value = value - beside[k - 1].T @ cho_solve(factors[-1], known[-1])
-        factors.append(cho_factor(block))
-        known.append(value)
-    out = np.empty_like(right)
-    for k in reversed(range(len(diagonal))):
-        value = known[k] - (beside[k] @ out[k + 1] if k + 1 < len(diagonal) else 0.0)
-        out[k] = cho_solve(factors[k], value)
-    return out
-
-
-def wrong(controls: np.ndarray, keys: Sequence[int], targets: Sequence[Target]) -> int:
-    """Pixels of all frames that the curve covers and must not, or does not and should."""
-    parts, total = between(keys, len(targets)), 0
-    for t, target in enumerate(targets):
-        now = np.tensordot(parts[t], controls, 1).reshape(-1, 3, 2)
-        filled = np.zeros(target.inside.shape, np.uint8)
-        polygon = np.clip(outline(now, 8) + (MARGIN - 0.5), -4096, 16384)
-        cv2.fillPoly(filled, [np.round(polygon * 16).astype(np.int32)], 1, shift=4)
-        covered = filled.astype(bool)
-        total += np.count_nonzero(np.where(covered, ~target.inside & ~target.free, target.inside))
-    return int(total)
-
-
-def better_keys(
-    basis: Basis,
-    keys: list[int],
-    controls: np.ndarray,
-    tracks: np.ndarray,
-    seen: np.ndarray,
-    targets: Sequence[Target],
-    tries: int = 24,
-) -> tuple[list[int], np.ndarray]:
-    """Keyframes moved a frame at a time as long as fewer pixels are wrong."""
-    best, improved = wrong(controls, keys, targets), True
-    while improved and tries > 0:
-        improved = False
-        for k in range(1, len(keys) - 1):
-            for step in (-1, 1, -2, 2):
-                moved = [*keys[:k], keys[k] + step, *keys[k + 1 :]]
-                if sorted(set(moved)) != moved or tries <= 0:
-                    continue
-                tries -= 1
-                parts = between(keys, len(tracks))[moved]
-                begun = np.tensordot(parts, controls, 1)
-                found = solve(basis, moved, tracks, seen, targets, begun, rounds=5, exact=True)
-                error = wrong(found, moved, targets)
-                if error < best * 0.995:
-                    keys, controls, best, improved = moved, found, error, True
-    return keys, controls

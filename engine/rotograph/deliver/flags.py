@@ -103,6 +103,9 @@ def flags(frames: Iterable[tuple[int, Mapping[str, Glance]]]) -> list[Flag]:
             if window[0][0] + 1 == window[1][0] == frame - 1:
                 found += _flickers(window)
             window.pop(0)
+    # a layer that is gone or elsewhere is unlike its neighbours, too
+    worse = {(f.frame, f.layer) for f in found if f.kind in ("drop-out", "swap")}
+    found = [f for f in found if f.kind != "flicker" or (f.frame, f.layer) not in worse]
     return sorted(found, key=lambda f: (f.frame, f.layer, f.kind))
 
 

@@ -7,25 +7,21 @@ inside the movie stands in a JSON file beside it.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
 
 from rotograph.attribute import Attribute
 from rotograph.colour import harmless
 from rotograph.deliver.burnin import burn_in
+from rotograph.deliver.encode import movie, resumes
 from rotograph.deliver.finished import Finished
-from rotograph.errors import GraphError, WriteError
+from rotograph.errors import GraphError
 from rotograph.frames import format_frames
 from rotograph.image import Image
 from rotograph.layer import Layer
@@ -33,6 +29,7 @@ from rotograph.picture import overlay
 from rotograph.whole import write_whole
 
 Alpha = Literal["straight", "premultiplied"]
+FORMAT = 1
 Progress = Callable[[int, int], None]
 RATE = Fraction(24)
 PRORES, REVIEW = "prores_ks", "libx264"
@@ -49,20 +46,24 @@ def write_prores(
     layers: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
-) -> Path:
+) -> bool:
     """Foreground and alpha as ProRes 4444 (10 bits, the matte's too), and PATH.json beside it.
 
     The colour is the layers' own, without the background where the graph can tell it. alpha:
     straight, or premultiplied in display values, which is how editors put such a movie together.
     rate: frames a second; by default the plate's own, else 24. layers: which, by default all.
-    Returns the sidecar's path. Raises WriteError, MediaError, GraphError.
+    Returns whether it had to be made: one that shows just this is left alone. Raises WriteError,
+    MediaError, GraphError.
     """
     chosen = _chosen(shot, layers)
     first = shot.plate(frames[0])
     rate = rate or _rate(first)
     sidecar = path.with_suffix(path.suffix + ".json")
+    digest = shot.digest(frames, "mov", FORMAT, alpha, rate, *chosen)
+    if sidecar.exists() and resumes(path, digest, overwrite):
+        return False
     options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}
-    with _movie(path, "mov", PRORES, "yuva444p10le", rate, options, overwrite) as write:
+    with movie(path, "mov", PRORES, "yuva444p10le", rate, options, digest) as write:
         for done, frame in enumerate(frames):
             progress(done, len(frames))
             rgb, matte = _foreground(shot, frame, chosen)
@@ -87,7 +88,7 @@ def write_prores(
         "pixel_aspect": first.spec.pixel_aspect,
     }
     write_whole(sidecar, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
-    return sidecar
+    return True
 
 
 def write_review(
@@ -99,20 +100,25 @@ def write_review(
     rate: Fraction | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
-) -> None:
+) -> bool:
     """The plate with its layers drawn over it, in H.264, with square pixels; below it the shot's
     name, the frame, and each layer with its confidence.
 
-    Raises WriteError, MediaError.
+    Returns whether it had to be made: one that shows just this is left alone. Raises WriteError,
+    MediaError.
     """
-    first = shot.plate(frames[0])
+    rate = rate or _rate(shot.plate(frames[0]))
+    digest = shot.digest(frames, "mp4", FORMAT, name, rate)
+    if resumes(path, digest, overwrite):
+        return False
     options = {"crf": "18", "preset": "medium", "movflags": "+faststart"}
-    with _movie(path, "mp4", REVIEW, "yuv420p", rate or _rate(first), options, overwrite) as write:
+    with movie(path, "mp4", REVIEW, "yuv420p", rate, options, digest) as write:
         for done, frame in enumerate(frames):
             progress(done, len(frames))
             plate = shot.plate(frame)
             write(review_picture(shot, plate, frame, name), None, frame)
         progress(len(frames), len(frames))
+    return True
 
 
 def review_picture(shot: Finished, plate: Image, frame: int, name: str) -> np.ndarray:
@@ -185,108 +191,3 @@ def _rate(image: Image) -> Fraction:
         if 1 <= found <= 240:
             return found
     return RATE
-
-
-Writer = Callable[[np.ndarray, Any, int], None]
-
-
-@contextlib.contextmanager
-def _movie(
-    path: Path,
-    container: str,
-    codec: str,
-    pixels: str,
-    rate: Fraction,
-    options: dict[str, str],
-    overwrite: bool,
-) -> Iterator[Writer]:
-    """A function that appends a picture: ``(H, W, 3)`` uint8 or ``(H, W, 4)`` float32, 0 to 1.
-
-    The movie has its name only once it is whole. Raises WriteError.
-    """
-    path = path.absolute()
-    if path.exists() and not overwrite:
-        raise WriteError("is there already", file=path, hint="choose another name, or --overwrite")
-    if not path.parent.is_dir():
-        raise WriteError("its folder is not there", file=path, hint="make the folder first")
-    part = path.with_name(f".{secrets.token_hex(8)}.rotograph-part")
-    try:
-        with av.open(f"file:{part}", "w", format=container) as out:
-            stream = out.add_stream(codec, rate=rate, options=options)
-            stream.pix_fmt = pixels
-            size: list[tuple[int, int]] = []
-
-            def write(picture: np.ndarray, spec: Any, number: int) -> None:
-                shape = (picture.shape[1], picture.shape[0])
-                if not size:
-                    size.append(shape)
-                    stream.width, stream.height = shape
-                    _describe(stream, spec)
-                elif size[0] != shape:
-                    raise WriteError(
-                        f"the picture is {shape[0]}x{shape[1]}, but the movie began as "
-                        f"{size[0][0]}x{size[0][1]}",
-                        frame=number,
-                        file=path,
-                        hint="movies need plates of one size",
-                    )
-                for packet in stream.encode(_picture(picture, pixels)):
-                    out.mux(packet)
-
-            yield write
-            for packet in stream.encode(None):
-                out.mux(packet)
-        os.replace(part, path)
-    except av.codec.codec.UnknownCodecError:
-        raise WriteError(
-            f"this FFmpeg has no encoder '{codec}'", file=path, hint="install PyAV's own wheel"
-        ) from None
-    except (av.FFmpegError, OSError) as error:
-        raise WriteError(
-            f"cannot be written: {getattr(error, 'strerror', None) or error}",
-            file=path,
-            hint="check the disk and the folder's rights",
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-
-
-def _describe(stream: Any, spec: Any) -> None:
-    """What the stream says of itself: BT.709, limited range, the pixels' aspect, timecode."""
-    codec = stream.codec_context
-    codec.color_primaries = codec.color_trc = codec.colorspace = 1
-    codec.color_range = 1
-    if spec is None:
-        return
-    codec.sample_aspect_ratio = Fraction(spec.pixel_aspect).limit_denominator(1000)
-    code = spec.attributes.get("timeCode")
-    if isinstance(code, Attribute) and code.type == "timecode":
-        stream.metadata["timecode"] = _told(int(code.value[0]))
-
-
-def _told(word: int) -> str:
-    """EXR's packed timecode as text."""
-    frames, seconds, minutes, hours = (
-        (word >> shift & 15) + 10 * (word >> (shift + 4) & tens)
-        for shift, tens in ((0, 3), (8, 7), (16, 7), (24, 3))
-    )
-    drop = ";" if word & 0x40 else ":"
-    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{drop}{frames:02d}"
-
-
-def _picture(picture: np.ndarray, pixels: str) -> av.VideoFrame:
-    if picture.dtype == np.uint8:
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    else:
-        codes = np.rint(np.clip(picture, 0, 1) * 65535).astype(np.uint16)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(codes), format="rgba64le")
-    made = frame.reformat(
-        format=pixels,
-        src_colorspace=Colorspace.ITU709,
-        dst_colorspace=Colorspace.ITU709,
-        src_color_range=ColorRange.JPEG,
-        dst_color_range=ColorRange.MPEG,
-    )
-    made.color_primaries = made.color_trc = 1  # ProRes takes these from the picture
-    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rotograph.deliver.nuke import across, host_name, visibility
+from rotograph.deliver.nuke import across, host_name, host_names, visibility
 from rotograph.deliver.spline import Spline, SplineLayer, SplineShot
 
 _SCRIPT = """\
@@ -30,7 +30,8 @@ def build(project):
                 shape.addControlPoint(point[0], point[1])
             shape.setCurveFinished(True)
             shape.setLabel(name)
-            for frame, points, feather in keys:
+            # twice: how a key moves hangs on its neighbours, which the second time are all there
+            for frame, points, feather in keys + keys:
                 for i in range(len(points)):
                     shape.setPointAtIndex(i, frame, *points[i])
                     shape.setFeatherPointAtIndex(i, frame, *feather[i])
@@ -58,28 +59,28 @@ if "app1" in globals():
 
 
 def script(shot: SplineShot, name: str = "RotographShapes") -> str:
-    """Python for Natron's script editor."""
+    """Python for Natron's script editor. Between keyframes its Beziers move as ``Spline.at``."""
+    names = host_names(layer.name for layer in shot.layers)
     return _SCRIPT.format(
-        layers="".join(_layer(shot, layer) for layer in shot.layers), name=host_name(name)
+        layers="".join(_layer(shot, layer, names[layer.name]) for layer in shot.layers),
+        name=host_name(name),
     )
 
 
-def _layer(shot: SplineShot, layer: SplineLayer) -> str:
+def _layer(shot: SplineShot, layer: SplineLayer, name: str) -> str:
     ordered = sorted(layer.shapes, key=lambda s: s.subtract)  # later ones lie over earlier ones
-    shapes = "".join(_shape(shot, shape) for shape in ordered)
-    return f"    ('{host_name(layer.name)}', [\n{shapes}    ]),\n"
+    names = host_names(s.name for s in ordered)
+    shapes = "".join(_shape(shot, shape, names[shape.name]) for shape in ordered)
+    return f"    ('{name}', [\n{shapes}    ]),\n"
 
 
-def _shape(shot: SplineShot, shape: Spline) -> str:
+def _shape(shot: SplineShot, shape: Spline, name: str) -> str:
     keys = []
     for key in shape.keys:
         points, feather = across(shot, key)
         keys.append(f"            ({key.frame}, {_points(points)}, {_points(feather)}),\n")
     visible = [(frame, value > 0) for frame, value in visibility(shot, shape)]
-    return (
-        f"        ('{host_name(shape.name)}', {shape.subtract}, {visible}, [\n"
-        f"{''.join(keys)}        ]),\n"
-    )
+    return f"        ('{name}', {shape.subtract}, {visible}, [\n{''.join(keys)}        ]),\n"
 
 
 def _points(points: np.ndarray) -> str:

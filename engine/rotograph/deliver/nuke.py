@@ -1,29 +1,25 @@
-"""Shapes for Nuke: Python that builds a Roto node, and a node to paste that builds itself.
-
-Nuke's own text of an animated shape is documented nowhere, so the pasted node carries the same
-Python on a button. That text is a Tcl string in a Tcl list: the Python has no brackets, braces,
-dollars, double quotes or backslashes, and its data are tuples.
-"""
+"""Shapes for Nuke: Python that builds a Roto node of them, and what both ways have in common."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from rotograph.deliver.spline import Key, Spline, SplineLayer, SplineShot, outset
+from rotograph.deliver.spline import Key, Spline, SplineLayer, SplineShot, outset, slopes
 
+_LONGEST = 80  # letters of a name
 _BUILD = """\
 # Shapes written by Rotograph. Positions are pixels, y up.
 import nuke
 import nuke.rotopaint as rp
 
-LINEAR = 258
 MINUS = 12
 
 # layer, its shapes: name, whether it is cut out, visible from and to, and of each point its keys:
-# frame, x, y, handle before, handle after, feather, feather's handles (all from the point)
+# the frame; x, y, handle before, handle after, feather, feather's handles (all from the point);
+# and how fast each of these moves there, a frame
 LAYERS = (
 {layers})
 
@@ -45,33 +41,35 @@ def build(node):
             for frame, opacity in visible:
                 attributes.getCurve('opc').addKey(frame, opacity)
             layer.append(shape)
-            for point in shape:
-                make_linear(point)
+            for point, keys in zip(shape, points):
+                set_speed(point, keys)
     curves.changed()
+
+
+def parts_of(point):
+    return (
+        point.center, point.leftTangent, point.rightTangent,
+        point.featherCenter, point.featherLeftTangent, point.featherRightTangent,
+    )
 
 
 def control_point(keys):
     point = rp.ShapeControlPoint()
-    for frame, x, y, bx, by, ax, ay, fx, fy, gx, gy, hx, hy in keys:
-        point.center.addPositionKey(frame, rp.CVec3(x, y, 1.0))
-        point.leftTangent.addPositionKey(frame, rp.CVec3(bx, by, 0.0))
-        point.rightTangent.addPositionKey(frame, rp.CVec3(ax, ay, 0.0))
-        point.featherCenter.addPositionKey(frame, rp.CVec3(fx, fy, 0.0))
-        point.featherLeftTangent.addPositionKey(frame, rp.CVec3(gx, gy, 0.0))
-        point.featherRightTangent.addPositionKey(frame, rp.CVec3(hx, hy, 0.0))
+    for frame, values, speeds in keys:
+        for i, part in enumerate(parts_of(point)):
+            whole = 1.0 if i == 0 else 0.0
+            part.addPositionKey(frame, rp.CVec3(values[2 * i], values[2 * i + 1], whole))
     return point
 
 
-def make_linear(point):
-    parts = (
-        point.center, point.leftTangent, point.rightTangent,
-        point.featherCenter, point.featherLeftTangent, point.featherRightTangent,
-    )
-    for part in parts:
+def set_speed(point, keys):
+    for i, part in enumerate(parts_of(point)):
         for axis in (0, 1):
             curve = part.getPositionAnimCurve(axis)
-            for i in range(curve.getNumberOfKeys()):
-                curve.getKey(i).interpolationType = LINEAR
+            for k, (frame, values, speeds) in enumerate(keys):
+                key = curve.getKey(k)
+                key.lslope = key.rslope = speeds[2 * i + axis]
+                key.la = key.ra = 1.0
 
 """
 _RUN = """
@@ -81,22 +79,6 @@ build(node)
 clamp = nuke.createNode('Clamp', inpanel=False)
 clamp.setInput(0, node)
 """
-_PASTE = """\
-set cut_paste_input [stack 0]
-version 13.0 v1
-Roto {{
- inputs 0
- output alpha
- cliptype none
- name {name}
- label "press Build shapes in the Rotograph tab"
- addUserKnob {{20 rotograph l Rotograph}}
- addUserKnob {{22 build_shapes l "Build shapes" T "{script}" +STARTLINE}}
-}}
-Clamp {{
- name {name}_clamp
-}}
-"""
 
 
 def script(shot: SplineShot, name: str = "RotographShapes") -> str:
@@ -104,38 +86,78 @@ def script(shot: SplineShot, name: str = "RotographShapes") -> str:
     return _source(shot) + _RUN.format(name=host_name(name))
 
 
-def node(shot: SplineShot, name: str = "RotographShapes") -> str:
-    """Text to paste into Nuke's node graph: a Roto node whose button builds the shapes in it."""
-    code = _source(shot) + "\nbuild(nuke.thisNode())\n"
-    return _PASTE.format(name=host_name(name), script=code.replace("\n", "\\n"))
-
-
 def host_name(name: str) -> str:
     """A name that Nuke, Natron and Silhouette take: what they may not have becomes ``_``."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)[:80] or "_"
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)[:_LONGEST] or "_"
+
+
+def host_names(names: Iterable[str]) -> dict[str, str]:
+    """``host_name`` of each, told apart by a number where two would be the same."""
+    out: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        short, count = host_name(name), 1
+        while short in out.values():
+            count += 1
+            short = f"{host_name(name)[: _LONGEST - 4]}_{count}"
+        out[name] = short
+    return out
 
 
 def _source(shot: SplineShot) -> str:
-    return _BUILD.format(layers="".join(_layer(shot, layer) for layer in shot.layers))
+    names = host_names(layer.name for layer in shot.layers)
+    return _BUILD.format(
+        layers="".join(_layer(shot, layer, names[layer.name]) for layer in shot.layers)
+    )
 
 
-def _layer(shot: SplineShot, layer: SplineLayer) -> str:
+def _layer(shot: SplineShot, layer: SplineLayer, name: str) -> str:
     # the first in Nuke's list lies on top: what is cut comes after what is added
     ordered = sorted(layer.shapes, key=lambda s: not s.subtract)
-    shapes = "".join(_shape(shot, shape) for shape in ordered)
-    return f"    ('{host_name(layer.name)}', (\n{shapes}    )),\n"
+    names = host_names(s.name for s in ordered)
+    shapes = "".join(_shape(shot, shape, names[shape.name]) for shape in ordered)
+    return f"    ('{name}', (\n{shapes}    )),\n"
 
 
-def _shape(shot: SplineShot, shape: Spline) -> str:
-    keys = [(key.frame, *across(shot, key)) for key in shape.keys]
+def _shape(shot: SplineShot, shape: Spline, name: str) -> str:
+    values, speeds = motion(shot, shape)
     rows = []
-    for i in range(len(shape.keys[0].points)):
-        own = ", ".join(_numbers(frame, points[i], feather[i]) for frame, points, feather in keys)
+    for i in range(values.shape[1]):
+        own = ", ".join(
+            f"({key.frame}, ({_numbers(values[k, i])}), ({_numbers(speeds[k, i])}))"
+            for k, key in enumerate(shape.keys)
+        )
         rows.append(f"            ({own},),\n")
     return (
-        f"        ('{host_name(shape.name)}', {shape.subtract}, {_visible(shot, shape)}, (\n"
+        f"        ('{name}', {shape.subtract}, {_visible(shot, shape)}, (\n"
         f"{''.join(rows)}        )),\n"
     )
+
+
+def motion(shot: SplineShot, shape: Spline) -> tuple[np.ndarray, np.ndarray]:
+    """``(K, P, 6, 2)`` each: what Nuke has of every point on every keyframe, and how fast it moves.
+
+    The point, its handles before and after, the feather's point, and its handles; all but the first
+    from the point that they belong to, y up.
+    """
+    both = [across(shot, key) for key in shape.keys]
+    inner, outer = (np.stack(side) for side in zip(*both, strict=True))
+    frames = [key.frame for key in shape.keys]
+
+    def related(curve: np.ndarray, feather: np.ndarray) -> np.ndarray:
+        point, tip = curve[:, :, 1], feather[:, :, 1]
+        return np.stack(
+            [
+                point,
+                curve[:, :, 0] - point,
+                curve[:, :, 2] - point,
+                tip - point,
+                feather[:, :, 0] - tip,
+                feather[:, :, 2] - tip,
+            ],
+            axis=2,
+        )
+
+    return related(inner, outer), related(slopes(frames, inner), slopes(frames, outer))
 
 
 def across(shot: SplineShot, key: Key) -> tuple[np.ndarray, np.ndarray]:
@@ -149,17 +171,8 @@ def across(shot: SplineShot, key: Key) -> tuple[np.ndarray, np.ndarray]:
     return inner, outer
 
 
-def _numbers(frame: int, point: np.ndarray, feather: np.ndarray) -> str:
-    before, centre, after = point
-    values = [
-        *centre,
-        *(before - centre),
-        *(after - centre),
-        *(feather[1] - centre),
-        *(feather[0] - feather[1]),
-        *(feather[2] - feather[1]),
-    ]
-    return f"({frame}, {', '.join(f'{v:.3f}' for v in values)})"
+def _numbers(values: np.ndarray) -> str:
+    return ", ".join(f"{v:.4f}" for v in values.ravel())
 
 
 def _visible(shot: SplineShot, shape: Spline) -> str:

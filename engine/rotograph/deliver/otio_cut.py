@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,9 +75,8 @@ def read_cut(path: Path, *, rate: float | None = None, timeline: str | None = No
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _READERS:
-        raise MediaError(
-            "is not a cut in a known format", file=path, hint=f"give one of {', '.join(_READERS)}"
-        )
+        what = "lists media, and is no cut" if suffix == ".ale" else "is no cut in a known format"
+        raise MediaError(what, file=path, hint=f"give one of {', '.join(_READERS)}")
     if not path.is_file():
         raise MediaError("there is no such file", file=path, hint="check the path")
     adapter, package = _READERS[suffix]
@@ -86,27 +86,62 @@ def read_cut(path: Path, *, rate: float | None = None, timeline: str | None = No
             file=path,
             hint=f"run {_EXTRA}",
         )
-    options: dict[str, Any] = {}
-    if suffix == ".edl" and rate:
-        exact = otio.opentime.RationalTime.nearest_smpte_timecode_rate(rate)  # 23.976 in full
-        options["rate"] = exact if abs(exact - rate) < 0.01 else rate
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # adapters warn of what their authors would change
-            read = otio.adapters.read_from_file(
-                str(path),
-                adapter_name=adapter,
-                media_linker_name=otio.media_linker.MediaLinkingPolicy.DoNotLinkMedia,
-                **options,
-            )
+            read = _read(otio, path, adapter, rate)
+    except MediaError:
+        raise
     except Exception as error:  # adapters raise whatever their parser met
-        said = " ".join(str(error).split()) or type(error).__name__
-        hint = "export it again, or as .otio"
-        if suffix == ".edl" and "rate" in said.lower():
-            hint = "say its frames per second with --rate, such as --rate 25"
-        raise MediaError(f"cannot be read as a cut: {said[:200]}", file=path, hint=hint) from None
-    found = _one(otio, read, path, timeline)
-    return _cut(otio, path, found)
+        raise _unreadable(error, path, suffix) from None
+    return _cut(otio, path, _one(otio, read, path, timeline))
+
+
+def _read(otio: Any, path: Path, adapter: str, rate: float | None) -> Any:
+    if adapter == "cmx_3600":
+        from rotograph.deliver.otio_edl import settled
+
+        if rate:
+            exact = otio.opentime.RationalTime.nearest_smpte_timecode_rate(rate)  # 23.976 in full
+            rate = exact if abs(exact - rate) < 0.01 else rate
+        text, rate = settled(path.read_bytes().decode("utf-8-sig", "replace"), rate)
+        return otio.adapters.read_from_string(text, adapter, rate=rate)
+    if adapter == "otio_json":
+        try:
+            return otio.adapters.read_from_file(str(path), adapter_name=adapter)
+        except otio.exceptions.UnsupportedSchemaError:
+            return otio.adapters.read_from_string(_older(path), adapter)
+    return otio.adapters.read_from_file(
+        str(path),
+        adapter_name=adapter,
+        media_linker_name=otio.media_linker.MediaLinkingPolicy.DoNotLinkMedia,
+    )
+
+
+def _older(path: Path) -> str:
+    """What a newer OTIO wrote, as this one can read it: markers whose colours have numbers too."""
+
+    def known(found: dict[str, Any]) -> dict[str, Any]:
+        if found.get("OTIO_SCHEMA") == "Marker.3":
+            colour = found.get("color")
+            name = colour.get("name") if isinstance(colour, dict) else colour
+            return {**found, "OTIO_SCHEMA": "Marker.2", "color": name or "RED"}
+        return found
+
+    return json.dumps(json.loads(path.read_bytes(), object_hook=known))
+
+
+def _unreadable(error: Exception, path: Path, suffix: str) -> MediaError:
+    """An adapter's error in one line, without what only its author understands."""
+    said = " ".join(str(error).split())
+    said = re.sub(r"^type mismatch while decoding: While reading object named ", "in ", said)
+    said = re.sub(r"N14opentimelineio[0-9a-z_]*?\d+([A-Z]\w*?)E\b", r"\1", said)
+    if isinstance(error, AttributeError | KeyError | IndexError | TypeError) or not said:
+        said = f"its reader does not understand it ({type(error).__name__}: {said})"
+    hint = "export it again, or as .otio"
+    if suffix == ".edl" and "rate" in said.lower():
+        hint = "say its frames per second with --rate, such as --rate 25"
+    return MediaError(f"cannot be read as a cut: {said[:240]}", file=path, hint=hint)
 
 
 def _one(otio: Any, read: Any, path: Path, wanted: str | None) -> Any:
@@ -116,11 +151,13 @@ def _one(otio: Any, read: Any, path: Path, wanted: str | None) -> Any:
         timelines = [read]
     elif isinstance(read, schema.SerializableCollection):
         timelines = list(read.find_children(descended_from_type=schema.Timeline))
+        if not timelines:
+            timelines = _bin(otio, read)
     elif isinstance(read, schema.Stack | schema.Track | schema.Clip):
         timelines = [schema.Timeline(name=read.name)]
         timelines[0].tracks.append(_in_track(otio, read))
     else:
-        name = getattr(read, "schema_name", lambda: type(read).__name__)()
+        name = getattr(read, "original_schema_name", None) or type(read).__name__
         raise MediaError(f"holds a {name} and no timeline", file=path, hint="export a timeline")
     if wanted is not None:
         timelines = [t for t in timelines if t.name == wanted] or timelines
@@ -145,6 +182,16 @@ def _one(otio: Any, read: Any, path: Path, wanted: str | None) -> Any:
     return timelines[0]
 
 
+def _bin(otio: Any, read: Any) -> list[Any]:
+    """Clips that are in no timeline, such as an event's, one after the other."""
+    items = [c for c in read if isinstance(c, otio.schema.Clip | otio.schema.Stack)]
+    if not items:
+        return []
+    timeline = otio.schema.Timeline(name=read.name)
+    timeline.tracks.append(otio.schema.Track("V1", [copy.deepcopy(c) for c in items]))
+    return [timeline]
+
+
 def _in_track(otio: Any, item: Any) -> Any:
     if isinstance(item, otio.schema.Clip):
         track = otio.schema.Track(name="V1")
@@ -165,7 +212,8 @@ def _cut(otio: Any, path: Path, timeline: Any) -> Cut:
             if OURS in timeline.tracks[index].metadata:
                 earlier += [copy.deepcopy(c) for c in timeline.tracks[index] if OURS in c.metadata]
                 del timeline.tracks[index]
-    folders = tuple(dict.fromkeys((original.parent, path.parent)))
+    # beside a delivery lie mattes, and its plates only if the cut was there too
+    folders = (original.parent if original.parent.is_dir() else path.parent,)
     return Cut(path, original, timeline, folders, _digest(otio, timeline), added, tuple(earlier))
 
 

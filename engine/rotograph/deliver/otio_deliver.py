@@ -18,12 +18,14 @@ from rotograph.deliver.otio_written import Delivered, Files, read_list, with_mat
 from rotograph.deliver.relink import Relink
 from rotograph.environment import Environment
 from rotograph.errors import Cancelled, GraphError, RotographError, WriteError, did_you_mean
-from rotograph.execution import Execution, Limits
-from rotograph.frames import format_frames
 from rotograph.graph import Graph
 from rotograph.needs import Keys
+from rotograph.outputs import check_outputs
 from rotograph.plan import Plan, plan
-from rotograph.render import Watch, compute, known_plan
+from rotograph.render import Summary, Watch, known_plan
+
+Render = Callable[..., Summary]
+"""``rotograph.render.render`` without its environment: of this process or of the engine."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ def deliver(
     order: Order,
     environment: Environment,
     *,
+    render: Render,
     dry_run: bool = False,
-    limits: Limits | None = None,
     watch: Watch | None = None,
     stop: threading.Event | None = None,
     told: Callable[[Delivered], None] = lambda one: None,
@@ -72,8 +74,9 @@ def deliver(
     """Render the mattes of the cut's clips and write ``CUT.mattes.otio`` and ``CUT.mattes.csv``.
 
     A clip that cannot be delivered costs only itself and is told as such. Clips of the same media
-    share every result. dry_run: write and compute nothing, only say what would be done. told:
-    called with each clip once it is done.
+    share every result. render: what computes, in the store and colour of ``environment``. dry_run:
+    write and compute nothing, only say what would be done. told: called with each clip once it is
+    done.
 
     Raises GraphError when no clip of that name is there, WriteError when the folder holds another
     delivery, Cancelled when stopped.
@@ -94,7 +97,7 @@ def deliver(
     done = []
     for clip in chosen:
         try:
-            one = _one(clip, links, order, environment, dry_run, limits, watch, stop)
+            one = _one(clip, links, order, environment, render, dry_run, watch, stop)
         except Cancelled:
             raise
         except RotographError as error:
@@ -141,8 +144,8 @@ def _one(
     links: Relink,
     order: Order,
     environment: Environment,
+    render: Render,
     dry_run: bool,
-    limits: Limits | None,
     watch: Watch | None,
     stop: threading.Event | None,
 ) -> Delivered:
@@ -158,38 +161,31 @@ def _one(
     reader.set("file", media.pattern)
     folder = order.output.absolute() / clip.shot
 
-    def keys() -> Keys:
-        return Keys(graph, environment, folder)
-
-    def wanted(now: Keys) -> Plan:
-        made = plan(now, frames)
-        if not order.overwrite:
-            _spare(now, made)
-        return made
-
-    planned = Delivered(clip, "planned", "", media, used, frames)
+    planned = Delivered(clip, "planned", clip.note, media, used, frames)
+    spare = not order.overwrite
     if dry_run:
-        now, made = known_plan(keys, wanted, read=False, watch=watch, stop=stop)
+        now, made = known_plan(
+            lambda: Keys(graph, environment, folder),
+            lambda now: plan(now, frames),
+            read=False,
+            watch=watch,
+            stop=stop,
+        )
+        check_outputs(now, made, spare)
         return replace(planned, plan=_told(made))
-    execution = Execution(environment, limits or Limits())
-    made = compute(execution, keys, wanted, watch=watch, stop=stop)
-    outcome = execution.outcome
-    done = replace(
-        planned,
-        computed=sum(map(len, outcome.computed.values())),
-        written=len(outcome.written),
-    )
-    if outcome.errors or made.pending:
-        why = str(outcome.errors[0]) if outcome.errors else "its layers are not known"
-        lost = format_frames(outcome.failed)
-        return replace(done, status="failed", reason=f"{why} (frames {lost})" if lost else why)
-    now = execution.keys
-    shown = Finished(graph, environment, keys=now)
+    summary = render(graph, frames=frames, output=folder, watch=watch, stop=stop, spare=spare)
+    done = replace(planned, computed=sum(summary.computed.values()), written=len(summary.files))
+    if not summary.complete:
+        why = str(summary.errors[0]) if summary.errors else "its layers are not known"
+        count = f"{summary.written} of {summary.frames} frames are there"
+        return replace(done, status="failed", reason=f"{why} ({count})")
+    shown = Finished.rendered(graph, environment, frames, folder)
     found, confidence = _judged(shown, frames)
     return replace(
         done,
         status="delivered",
-        files=_files(now, graph, order.output.absolute(), frames[0]),
+        reason=clip.note,
+        files=_files(shown.keys, graph, order.output.absolute(), frames[0]),
         layers=tuple(layer.name for layer in shown.layers),
         flags=found,
         confidence=confidence,
@@ -229,21 +225,6 @@ def _reader(graph: Graph, wanted: str | None) -> Any:
     raise GraphError(
         f"the graph reads {len(readers)} files", hint="say by --plate which node gets the clip's"
     )
-
-
-def _spare(keys: Keys, made: Plan) -> None:
-    """Raise WriteError rather than write over what another recipe, or someone else, wrote."""
-    for entry in made.dirty:
-        if not entry.stage.effect or entry.key is None:
-            continue
-        for path in keys.files(entry.result).values():
-            if keys.world.written(path, entry.key) in ("stale", "foreign"):
-                raise WriteError(
-                    "is there already, from another recipe",
-                    frame=entry.result.frame,
-                    file=path,
-                    hint="choose another --output, or write over it with --overwrite",
-                )
 
 
 def _files(keys: Keys, graph: Graph, output: Path, frame: int) -> tuple[Files, ...]:

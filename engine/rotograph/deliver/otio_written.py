@@ -149,9 +149,10 @@ def _matte_clip(otio: Any, one: Delivered, files: Files) -> Any:
         media_reference=reference,
         source_range=clip.shown,
     )
-    made.effects.extend(
-        copy.deepcopy(e) for e in clip.clip.effects if isinstance(e, otio.schema.TimeEffect)
-    )
+    if not clip.speed:
+        made.effects.append(otio.schema.FreezeFrame())
+    elif clip.speed != 1:
+        made.effects.append(otio.schema.LinearTimeWarp(time_scalar=clip.speed))
     made.metadata[OURS] = {
         "format": FORMAT,
         "shot": clip.shot,

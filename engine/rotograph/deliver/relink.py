@@ -15,12 +15,12 @@ from urllib.parse import unquote
 
 from rotograph import media, sequence
 from rotograph.deliver.clips import CutClip
-from rotograph.deliver.media_root import Found, as_pattern, found_below, plain
+from rotograph.deliver.media_root import PICTURES, Found, as_pattern, found_below, plain
 from rotograph.deliver.otio_cut import library
-from rotograph.deliver.otio_media import Media, range_told, timecode_of
+from rotograph.deliver.otio_media import Media, own_counts, place, range_told
 from rotograph.errors import MediaError, MissingFrame, RotographError
-from rotograph.frames import format_frames
 from rotograph.movie import EXTENSIONS as MOVIES
+from rotograph.stamped import KEY_ATTRIBUTE
 
 _DRIVE = re.compile(r"^/?[A-Za-z]:[/\\]")
 
@@ -43,10 +43,10 @@ class Relink:
         Raises MediaError: MissingFrame when it is not there.
         """
         self._start = start
-        named = _named(clip.clip.media_reference)
+        named, still = _named(clip.clip.media_reference), _is_still(clip.clip.media_reference)
         for text in named:
-            for path, how in self._places(text):
-                pattern = self._present(path)
+            for path, how in self._places(text, still):
+                pattern = self._present(path, still)
                 if pattern is not None:
                     return self._placed(pattern, clip, how)
         found = self._by_reel(clip, named)
@@ -67,7 +67,7 @@ class Relink:
 
     # -- by path -----------------------------------------------------------------------------
 
-    def _places(self, text: str) -> Iterator[tuple[Path, str]]:
+    def _places(self, text: str, still: bool) -> Iterator[tuple[Path, str]]:
         slashed = text.replace("\\", "/") if "\\" in text and "/" not in text else text
         path = PurePosixPath(slashed)
         if _DRIVE.match(slashed):
@@ -94,21 +94,27 @@ class Relink:
                 hint=f"name a folder that holds one of them: {', '.join(fits[:3])}",
             )
         for one in fits:
-            yield Path(one), "moved, found by its name"
+            found = Path(one)
+            yield found.parent / parts[-1] if still else found, "moved, found by its name"
 
-    def _present(self, path: Path) -> str | None:
+    def _present(self, path: Path, still: bool) -> str | None:
         """What Read would be told for a path of the cut, if that is there."""
         text = str(path)
-        if path.suffix.lower() in MOVIES:
+        if still or path.suffix.lower() in MOVIES:
             return text if path.is_file() else None
         pattern = str(path.parent / as_pattern(path.name))
         for candidate in dict.fromkeys((pattern, text)):
             try:
-                if sequence.find(candidate).frames:
+                if sequence.find(candidate).frames and not self._ours(candidate):
                     return candidate
             except MediaError:
                 continue
         return None
+
+    def _ours(self, pattern: str) -> bool:
+        """Whether these are mattes of ours, which may be called as a plate is."""
+        plate = self._plate(pattern)
+        return KEY_ATTRIBUTE in plate.spec(plate.frames[0]).attributes
 
     # -- by reel and timecode ----------------------------------------------------------------
 
@@ -122,8 +128,10 @@ class Relink:
         for one in self._index:
             if not any(one.known_as(reel) for reel in reels):
                 continue
-            seen.append(one.pattern)
             try:
+                if self._ours(one.pattern):
+                    continue
+                seen.append(one.pattern)
                 fits.append(self._timed(one.pattern, clip))
             except RotographError:
                 continue
@@ -144,20 +152,17 @@ class Relink:
     def _timed(self, pattern: str, clip: CutClip) -> Media:
         """Media placed by its own timecode or numbering alone; raises MissingFrame if neither
         covers what is used."""
-        how = "relinked by reel and timecode"
         plate = self._plate(pattern)
         rate = clip.used.start_time.rate
-        for at in (timecode_of(plate, rate), float(plate.frames[0])):
-            if at is not None:
-                placed = Media(pattern, plate.frames, plate.frames[0], at, rate, how=how)
-                try:
-                    placed.wanted(clip.used, 0)
-                except MissingFrame:
-                    continue
-                return placed
+        counts = own_counts(pattern, plate, rate, "relinked by reel and timecode")
+        # its timecode says more than how its files are numbered
+        for placed in sorted(counts, key=lambda one: one.at == plate.frames[0]):
+            try:
+                placed.wanted(clip.used, 0)
+            except MissingFrame:
+                continue
+            return placed
         raise MissingFrame("does not cover this timecode", file=pattern)
-
-    # -- frame numbers -----------------------------------------------------------------------
 
     def _plate(self, pattern: str) -> media.Plate:
         name = (pattern, self._start)
@@ -170,41 +175,11 @@ class Relink:
 
     def _placed(self, pattern: str, clip: CutClip, how: str) -> Media:
         """Media with its frames laid into the clip's time."""
-        otio = library()
-        reference = clip.clip.media_reference
-        plate = self._plate(pattern)
-        frames = plate.frames
-        movie = not isinstance(plate, media.Stills)
-        available = reference.available_range
-        if isinstance(reference, otio.schema.ImageSequenceReference):
-            rate = reference.rate or clip.used.start_time.rate
-            at = 0.0 if available is None else available.start_time.rescaled_to(rate).value
-            step = max(1, reference.frame_step)
-            return Media(pattern, frames, reference.start_frame, at, rate, step, how)
-        if available is not None and available.duration.value > 0:
-            rate = available.start_time.rate
-            at = available.start_time.value
-            begins = clip.used.start_time.rescaled_to(rate).value
-            ends = begins + clip.used.duration.rescaled_to(rate).value
-            covers = at <= begins + 1e-4 and ends <= at + available.duration.value + 1e-4
-            if covers:
-                # a sequence that is numbered by the same count, perhaps with more at its ends
-                same = not movie and int(at) in range(frames[0], frames[-1] + 1)
-                return Media(pattern, frames, int(at) if same else frames[0], at, rate, how=how)
-        rate = clip.used.start_time.rate if available is None else available.start_time.rate
-        counts = [] if movie else [float(frames[0])]
-        counts += [timecode_of(plate, rate), *([0.0] if movie else [])]
-        begins = clip.used.start_time.rescaled_to(rate).value
-        for at in counts:
-            # by the first picture alone: that the last ones are missing is for ``wanted`` to say
-            if at is not None and at <= begins + 1e-4 and begins < at + frames[-1] - frames[0] + 1:
-                return Media(pattern, frames, frames[0], at, rate, how=how)
-        raise MissingFrame(
-            f"neither its numbers ({format_frames(frames)}) nor its timecode cover "
-            f"{range_told(clip.used)}",
-            file=pattern,
-            hint="get the rest of the media, or correct the clip's source range",
-        )
+        plate, reference = self._plate(pattern), clip.clip.media_reference
+        if _is_still(reference):
+            rate = clip.used.start_time.rate
+            return Media(pattern, plate.frames, plate.frames[0], 0.0, rate, how=how, still=True)
+        return place(pattern, plate, reference, clip.used, how)
 
 
 def _named(reference: Any) -> list[str]:
@@ -218,6 +193,19 @@ def _named(reference: Any) -> list[str]:
         return [f"{base}{reference.name_prefix}{place}{reference.name_suffix}"]
     url = getattr(reference, "target_url", None)
     return [_local(url)] if url else []
+
+
+def _is_still(reference: Any) -> bool:
+    """Whether it is one picture, which a cut shows for as long as it likes."""
+    [*_, text] = _named(reference) or [""]
+    available = reference.available_range
+    return (
+        Path(text).suffix.lower() in PICTURES
+        and not isinstance(reference, library().schema.ImageSequenceReference)
+        and not sequence.has_frame(text)
+        and available is not None
+        and 0 < available.duration.value <= 1
+    )
 
 
 def _local(url: str) -> str:
@@ -258,4 +246,6 @@ def _reels(clip: CutClip) -> list[str]:
     reference = clip.clip.media_reference
     out += [getattr(reference, "name", None), clip.name]
     texts = [str(text).strip() for text in out if isinstance(text, str) and plain(text)]
-    return list(dict.fromkeys(texts))
+    # a clip may be called as its file is
+    bare = [Path(t).stem for t in texts if Path(t).suffix.lower() in (*MOVIES, *PICTURES)]
+    return list(dict.fromkeys([*texts, *bare]))

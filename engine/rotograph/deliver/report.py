@@ -6,6 +6,7 @@ What needs a look comes first, then how sure the models were, pictures, and what
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,33 +16,69 @@ from typing import Any
 import cv2
 import jinja2
 import numpy as np
-import xxhash
 
+from rotograph.deliver import curves
 from rotograph.deliver.finished import Finished
-from rotograph.deliver.flags import LOW_CONFIDENCE, Flag, flags, glance, runs
+from rotograph.deliver.flags import Flag, flags, glance, runs
 from rotograph.deliver.movie import drawn
+from rotograph.errors import WriteError
 from rotograph.frames import format_frames
-from rotograph.layer import Layer
+from rotograph.picture import hexadecimal
 from rotograph.render import Summary
 from rotograph.whole import write_whole
 
 PICTURES = 48
 """Frames without a flag that are shown, at most, spread over the shot."""
-FLAGGED = 240
+FLAGGED = 160
 """Frames with a flag that are shown, at most."""
-LISTED = 400
-"""Reasons to look that are listed, at most."""
-WIDTH = 460
+LISTED = 200
+"""Reasons to look that are listed, at most; the worst frame of each is shown."""
+TOLD = 4
+"""Layers whose confidence is told below a picture, at most."""
+WIDTH = 480
 """Of a picture, in pixels."""
-_PLOT = {"width": 1200, "height": 150, "left": 44, "top": 8, "across": 1140, "down": 112}
+QUALITY = 78
+"""Of a picture, as WebP counts."""
+_OURS = re.compile(rb'<meta name="rotograph" content="([0-9a-f]{32})">')
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One frame as the page needs it. layers: name -> (confidence, key)."""
+class Row:
+    """One frame as the page needs it. confidence: of each layer that is delivered there."""
 
     frame: int
-    layers: Mapping[str, tuple[float, str]]
+    confidence: Mapping[str, float]
+
+
+def noted(path: Path) -> str | None:
+    """The digest of the report that is at this place, "" for another file, None for none."""
+    try:
+        with path.open("rb") as file:
+            found = _OURS.search(file.read(4096))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WriteError(
+            f"cannot be looked at: {error.strerror}", file=path, hint="choose another name"
+        ) from None
+    return found[1].decode() if found else ""
+
+
+def check_page(path: Path, overwrite: bool = False) -> None:
+    """Raise WriteError, before anything is computed, when the page has no place there."""
+    if noted(path) == "" and not overwrite:
+        raise WriteError(
+            "is there, and no report of Rotograph's",
+            file=path,
+            hint="choose another name, or take it away",
+        )
+    if not path.absolute().parent.is_dir():
+        raise WriteError("its folder is not there", file=path, hint="make the folder first")
+
+
+def digest(shot: Finished, frames: Sequence[int], title: str) -> str:
+    """Of all that a page shows, but what its making cost."""
+    return shot.digest(frames, "report", version("rotograph"), title)
 
 
 def write_report(
@@ -52,20 +89,23 @@ def write_report(
     summary: Summary | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Flag]:
-    """Write the page, about 30 KB a picture, and give back what needs a look.
+    """Write the page, about 20 KB a picture, and give back what needs a look.
 
     shot: rendered before, in the same environment. summary: of that render, for what it cost.
     Raises WriteError, MediaError.
     """
     total = len(frames)
-    rows: list[_Row] = []
+    rows: list[Row] = []
+    keyed: list[int] = []
 
     def looked() -> Iterable[tuple[int, dict[str, Any]]]:
         for frame in frames:
             progress(len(rows), total)
             seen = {n.name: shot.seen(frame, n.name) for n in shot.layers}
             there = {name: one for name, one in seen.items() if one is not None}
-            rows.append(_Row(frame, {n: (o.confidence, o.key) for n, o in there.items()}))
+            rows.append(Row(frame, {name: one.confidence for name, one in there.items()}))
+            if any(one.keyed for one in there.values()):
+                keyed.append(frame)
             yield frame, {n: glance(o.alpha, o.confidence) for n, o in there.items()}
 
     found = flags(looked())
@@ -74,9 +114,15 @@ def write_report(
     for done, row in enumerate(r for r in rows if r.frame in chosen):
         progress(done, len(chosen))
         own = [str(flag) for flag in found if flag.frame == row.frame]
-        told = [(name, _percent(c)) for name, (c, _) in row.layers.items()]
-        jpeg = _jpeg(drawn(shot, shot.plate(row.frame), row.frame, WIDTH)[0])
-        pictures.append({"frame": row.frame, "jpeg": jpeg, "confidence": told, "flags": own})
+        pictures.append(
+            {
+                "frame": row.frame,
+                **_picture(drawn(shot, shot.plate(row.frame), row.frame, WIDTH)[0]),
+                "confidence": _least_sure(row.confidence),
+                "others": max(0, len(row.confidence) - TOLD),
+                "flags": own,
+            }
+        )
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     page = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
@@ -88,26 +134,30 @@ def write_report(
         shot={
             "span": format_frames(frames),
             "count": total,
-            "digest": _digest(rows),
+            "digest": digest(shot, frames, title),
             "plate": str(shot.plate_file(frames[0])),
         },
         layers=[
-            {"name": layer.label or layer.name, "paint": _paint(layer)} for layer in shot.layers
+            {"name": layer.label or layer.name, "paint": hexadecimal(layer.colour)}
+            for layer in shot.layers
         ],
         flags=together[:LISTED],
         flagged=len({f.frame for f in found}),
         more_flags=max(0, len(together) - LISTED),
-        curves=[_curve(layer, rows, found, chosen) for layer in shot.layers],
-        plot=_plot(frames),
+        curves=[
+            curves.curve(
+                layer, [(r.frame, r.confidence.get(layer.name)) for r in rows], found, chosen
+            )
+            for layer in shot.layers
+        ],
+        plot=curves.plot(frames),
         pictures=pictures,
         work=_work(shot, summary),
         seconds=_seconds(summary, total),
         models=_models(shot),
+        keyed=format_frames(keyed) if keyed else "",
         colour=_colour(shot, frames[0]),
-        keys=[
-            {"frame": r.frame, "digests": [r.layers.get(n.name, (0, ""))[1] for n in shot.layers]}
-            for r in rows
-        ],
+        keys=[{"frame": f, "digests": [shot.key(f, n.name) for n in shot.layers]} for f in frames],
     )
     write_whole(path, text.encode("utf-8", "replace"))
     return found
@@ -121,98 +171,61 @@ def _chosen(frames: Sequence[int], found: Sequence[Flag]) -> set[int]:
     return {*flagged, *(frames[round(i)] for i in spread)}
 
 
-def _jpeg(picture: np.ndarray) -> str:
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return base64.b64encode(data.tobytes()).decode()
-
-
-def _paint(layer: Layer) -> str:
-    return "#" + "".join(f"{round(255 * c):02x}" for c in layer.colour)
-
-
-def _percent(confidence: float) -> str:
-    return f"{100 * confidence:.0f} %"
-
-
-# -- curves --------------------------------------------------------------------------------------
-
-
-def _x(frame: int, frames: tuple[int, int]) -> float:
-    first, last = frames
-    share = 0.5 if first == last else (frame - first) / (last - first)
-    return round(_PLOT["left"] + share * _PLOT["across"], 1)
-
-
-def _y(confidence: float) -> float:
-    return round(_PLOT["top"] + (1 - min(max(confidence, 0.0), 1.0)) * _PLOT["down"], 1)
-
-
-def _plot(frames: Sequence[int]) -> dict[str, Any]:
-    span = frames[0], frames[-1]
-    steps = (s * 10**n for n in range(9) for s in (1, 2, 5))
-    step = next(s for s in steps if 12 * s > span[1] - span[0])
-    marks = range(-(-span[0] // step) * step, span[1] + 1, step)
+def _picture(picture: np.ndarray) -> dict[str, Any]:
+    """As WebP, and its size, without which a page would jump as pictures come in."""
+    _, data = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    height, width = picture.shape[:2]
     return {
-        **_PLOT,
-        "low": _y(LOW_CONFIDENCE),
-        "ticks": [{"y": _y(v), "label": _percent(v)} for v in (0, 0.5, 1)],
-        "frames": [{"x": _x(f, span), "label": f} for f in marks],
+        "webp": base64.b64encode(data.tobytes()).decode(),
+        "width": width,
+        "height": height,
     }
 
 
-def _curve(
-    layer: Layer, rows: Sequence[_Row], found: Sequence[Flag], chosen: set[int]
-) -> dict[str, Any]:
-    """A line, broken where the layer is not delivered, and a dot at each flag that is shown."""
-    span = rows[0].frame, rows[-1].frame
-    values = {r.frame: r.layers[layer.name][0] for r in rows if layer.name in r.layers}
-    pieces: list[list[str]] = [[]]
-    for row in rows:
-        if row.frame in values:
-            point = f"{_x(row.frame, span)},{_y(values[row.frame])}"
-            pieces[-1].append(point)
-        elif pieces[-1]:
-            pieces.append([])
-    # a line of one point would not be seen
-    lines = [" ".join(p if len(p) > 1 else p * 2) for p in pieces if p]
-    dots = [
-        {"frame": f.frame, "x": _x(f.frame, span), "y": _y(values[f.frame]), "kind": f.kind}
-        for f in found
-        if f.layer == layer.name and f.frame in values and f.frame in chosen
-    ]
-    told = list(values.values())
-    return {
-        "name": layer.label or layer.name,
-        "paint": _paint(layer),
-        "pieces": lines,
-        "dots": dots,
-        "lowest": _percent(min(told)) if told else "-",
-        "mean": _percent(sum(told) / len(told)) if told else "-",
-    }
+def _least_sure(confidence: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Layers and their confidence: all of a few, of many those that are the least sure."""
+    named = list(confidence.items())
+    if len(named) > TOLD:
+        named = sorted(named, key=lambda one: one[1])[:TOLD]
+    return [(name, curves.percent(value)) for name, value in named]
 
 
 # -- what it was made with -----------------------------------------------------------------------
 
 
 def _work(shot: Finished, summary: Summary | None) -> list[dict[str, Any]]:
-    computed = summary.computed if summary else {}
-    reused = summary.reused if summary else {}
-    return [
-        {
-            "node": node.name,
-            "type": node.type.name,
-            "computed": computed.get(node.name, 0) if summary else "-",
-            "reused": reused.get(node.name, 0) if summary else "-",
-        }
-        for node in shot.graph.order()
-    ]
+    """What each node did in this run. share: of the time that was spent, for a bar; 0 to 100."""
+    made = summary or Summary(0)
+    whole = sum(made.spent.values()) or 1.0
+    rows = []
+    for node in shot.graph.order():
+        count, spent = made.computed.get(node.name, 0), made.spent.get(node.name, 0.0)
+        reused = made.reused.get(node.name, 0)
+        rows.append(
+            {
+                "node": node.name,
+                "type": node.type.name,
+                "computed": str(count) if count or reused else "-",
+                "reused": str(reused) if count or reused else "-",
+                "seconds": f"{spent:.1f} s" if spent else "-",
+                "each": f"{spent / count:.3g} s" if count and spent else "",
+                "share": round(100 * spent / whole, 1),
+            }
+        )
+    return rows
 
 
 def _seconds(summary: Summary | None, frames: int) -> str:
     if summary is None:
         return ""
+    if not summary.computed:
+        return "Nothing was computed for this page: all of it was there, from earlier runs."
     each = summary.seconds / max(1, frames)
-    return f"This render took {summary.seconds:.1f} s, {each:.2f} s a frame."
+    return (
+        f"This render took {summary.seconds:.1f} s, {each:.2f} s a frame; planning, and reading "
+        f"what was never read, {summary.planned:.1f} s of it. The seconds of a node are those of "
+        "all that worked at the same time."
+    )
 
 
 def _models(shot: Finished) -> list[dict[str, Any]]:
@@ -221,7 +234,7 @@ def _models(shot: Finished) -> list[dict[str, Any]]:
     for node in shot.graph.order():
         for stage in node.type.stages.values():
             for role, parameter in stage.models.items():
-                card = shot.environment.models.card(role, node.value(parameter))
+                card = shot.environment.models.card(role, node.model(parameter))
                 out[node.name, role] = {
                     "node": node.name,
                     "role": role,
@@ -244,12 +257,3 @@ def _colour(shot: Finished, frame: int) -> list[tuple[str, str]]:
         ("alpha is solved in", colour.scene_linear),
         ("pictures on this page", f"{display}, {view}"),
     ]
-
-
-def _digest(rows: Sequence[_Row]) -> str:
-    """One for the whole shot: of every result's key."""
-    digest = xxhash.xxh3_128()
-    for row in rows:
-        for name, (_, key) in sorted(row.layers.items()):
-            digest.update(f"{row.frame} {name} {key}\n".encode())
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 Silhouette counts frames from 0, and positions in heights of the picture from its middle, y down,
 so that they do not hang on the resolution. A feather is left at none: the residual matte has it.
+Motion is straight between keyframes, so curved motion has more of them here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import xml.etree.ElementTree as xml
 
 import numpy as np
 
-from rotograph.deliver.nuke import host_name, visibility
+from rotograph.deliver.nuke import host_names, visibility
 from rotograph.deliver.spline import Spline, SplineShot
 
 
@@ -24,23 +25,23 @@ def document(shot: SplineShot) -> str:
         workRangeEnd=str(shot.frames[-1] - shot.frames[0]),
         sessionStartFrame=str(shot.frames[0]),
     )
+    names = host_names(layer.name for layer in shot.layers)
     for layer in shot.layers:
-        made = xml.SubElement(root, "Layer", type="Layer", label=host_name(layer.name))
+        made = xml.SubElement(root, "Layer", type="Layer", label=names[layer.name])
         properties = xml.SubElement(made, "Properties")
         _constant(properties, "color", "({:.6f},{:.6f},{:.6f})".format(*layer.colour))
         _constant(properties, "invert", "false")
         _constant(properties, "mode", "Add")
         objects = xml.SubElement(properties, "Property", id="objects", constant="True")
+        own = host_names(shape.name for shape in layer.shapes)
         for shape in sorted(layer.shapes, key=lambda s: s.subtract):
-            _shape(shot, shape, objects)
+            _shape(shot, shape, own[shape.name], objects)
     xml.indent(root)
     return xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _shape(shot: SplineShot, shape: Spline, objects: xml.Element) -> None:
-    made = xml.SubElement(
-        objects, "Object", type="Shape", label=host_name(shape.name), shape_type="Bezier"
-    )
+def _shape(shot: SplineShot, shape: Spline, name: str, objects: xml.Element) -> None:
+    made = xml.SubElement(objects, "Object", type="Shape", label=name, shape_type="Bezier")
     properties = xml.SubElement(made, "Properties")
     visible = list(visibility(shot, shape))
     if visible:
@@ -53,7 +54,7 @@ def _shape(shot: SplineShot, shape: Spline, objects: xml.Element) -> None:
     _constant(properties, "mode", "Subtract" if shape.subtract else "Add")
     _constant(properties, "invert", "false")
     path = xml.SubElement(properties, "Property", id="path")
-    for key in shape.keys:
+    for key in shape.straight().keys:
         frame = str(key.frame - shot.frames[0])
         made = xml.SubElement(path, "Key", frame=frame, interp="linear")
         points = xml.SubElement(made, "Path", closed="True", type="Bezier")

@@ -1,23 +1,25 @@
 """Editable shapes: closed Beziers with keyframes, what hosts are given and what comes back as JSON.
 
 Positions are plate pixels of the display window, y down: the centre of the top left pixel is
-(0.5, 0.5). Between two keyframes every point and handle moves in a straight line at even speed,
-before the first and after the last it rests: every host can do that, so every host shows the same.
+(0.5, 0.5). Between two keyframes every point and handle moves as Nuke and Natron move it by
+themselves ("smooth": Catmull-Rom, held within its neighbours' values); before the first and after
+the last it rests. Where a host knows straight motion only, ``straight`` adds keyframes.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from rotograph.errors import MediaError
 
-VERSION = 1
+VERSION = 2  # 1 had straight motion
 MAX_POINTS = 40
 
 
@@ -52,14 +54,86 @@ class Spline:
         """The shape on a frame; None where it is not there."""
         if not self.first <= frame <= self.last:
             return None
-        later = next((i for i, key in enumerate(self.keys) if key.frame >= frame), None)
-        if later is None or later == 0 or self.keys[later].frame == frame:
-            key = self.keys[-1 if later is None else later]
-            return Key(frame, key.points, key.feather)
-        a, b = self.keys[later - 1], self.keys[later]
-        part = (frame - a.frame) / (b.frame - a.frame)
-        points = a.points + (b.points - a.points) * part
-        return Key(frame, points, a.feather + (b.feather - a.feather) * part)
+        frames = [key.frame for key in self.keys]
+        points = moved(frames, np.stack([key.points for key in self.keys]), [frame])[0]
+        feather = moved(frames, np.array([key.feather for key in self.keys]), [frame])[0]
+        return Key(frame, points, float(feather))
+
+    def straight(self, tolerance: float = 0.25) -> Spline:
+        """The same with as many more keyframes as straight motion between them needs.
+
+        tolerance: pixels that a point may then be off.
+        """
+        frames = [key.frame for key in self.keys]
+        todo = list(pairwise(frames))
+        while todo:
+            first, last = todo.pop()
+            between = range(first + 1, last)
+            a, b = self._points(first), self._points(last)
+            off = {
+                f: np.abs(a + (b - a) * ((f - first) / (last - first)) - self._points(f)).max()
+                for f in between
+            }
+            worst = max(off, key=off.__getitem__, default=first)
+            if off.get(worst, 0.0) > tolerance:
+                frames.append(worst)
+                todo += [(first, worst), (worst, last)]
+        kept = {key.frame: key for key in self.keys}
+        return replace(self, keys=tuple(kept.get(f) or self.at(f) for f in sorted(frames)))
+
+    def _points(self, frame: int) -> np.ndarray:
+        return self.at(frame).points
+
+
+def slopes(frames: Sequence[int], values: np.ndarray, held: bool = True) -> np.ndarray:
+    """``(K, ...)``: how fast keyed values ``(K, ...)`` move on their keyframes, in units a frame.
+
+    That of the line between the neighbours, but 0 where a value turns back, and never so steep that
+    it leaves its neighbours' values (only if ``held``); at the ends it begins and stops without
+    bending. As ``KeyframeTypeSmooth`` in Natron's ``Interpolation.cpp`` and ``SMOOTH`` in Nuke.
+    """
+    out = np.zeros_like(values, dtype=np.float64)
+    if len(frames) == 1:
+        return out
+    axes = (-1, *[1] * (values.ndim - 1))
+    at = np.asarray(frames, np.float64)
+    lines = np.diff(values, axis=0) / np.diff(at).reshape(axes)
+    if len(frames) == 2:
+        out[:] = lines
+        return out
+    inner = (values[2:] - values[:-2]) / (at[2:] - at[:-2]).reshape(axes)
+    if held:
+        steepest = 3.0 * np.minimum(np.abs(lines[:-1]), np.abs(lines[1:]))
+        inner = np.where(lines[:-1] * lines[1:] > 0, inner.clip(-steepest, steepest), 0.0)
+    out[1:-1] = inner
+    out[0] = 1.5 * lines[0] - 0.5 * inner[0]
+    out[-1] = 1.5 * lines[-1] - 0.5 * inner[-1]
+    return out
+
+
+def moved(
+    frames: Sequence[int], values: np.ndarray, wanted: Sequence[int], held: bool = True
+) -> np.ndarray:
+    """``(T, ...)``: keyed values ``(K, ...)`` on other frames."""
+    at, now = np.asarray(frames, np.float64), np.asarray(wanted, np.float64)
+    if len(frames) == 1:
+        return np.repeat(values, len(now), axis=0)
+    speed = slopes(frames, values, held)
+    i = np.clip(np.searchsorted(at, now, side="right") - 1, 0, len(at) - 2)
+    axes = (-1, *[1] * (values.ndim - 1))
+    span = (at[i + 1] - at[i]).reshape(axes)
+    u = ((now - at[i]).reshape(axes) / span).clip(0.0, 1.0)
+    return (
+        (2 * u**3 - 3 * u**2 + 1) * values[i]
+        + (u**3 - 2 * u**2 + u) * span * speed[i]
+        + (3 * u**2 - 2 * u**3) * values[i + 1]
+        + (u**3 - u**2) * span * speed[i + 1]
+    )
+
+
+def shares(frames: Sequence[int], wanted: Sequence[int]) -> np.ndarray:
+    """``(T, K)``: how much of each keyframe is in each frame, where no value turns back."""
+    return moved(frames, np.eye(len(frames)), wanted, held=False)
 
 
 @dataclass(frozen=True)
@@ -104,6 +178,7 @@ def to_json(shot: SplineShot) -> str:
     return json.dumps(
         {
             "rotograph_splines": VERSION,
+            "motion": "smooth",
             "frames": list(shot.frames),
             "size": list(shot.size),
             "pixel_aspect": shot.pixel_aspect,
@@ -124,7 +199,7 @@ def from_json(text: str) -> SplineShot:
         if said["rotograph_splines"] != VERSION:
             raise MediaError(
                 f"splines of version {said['rotograph_splines']} are unknown",
-                hint="update Rotograph",
+                hint="write them again with this Rotograph",
             )
         return SplineShot(
             tuple(int(f) for f in said["frames"]),

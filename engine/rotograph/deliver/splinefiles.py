@@ -1,21 +1,40 @@
-"""A delivery of shapes on disk: one file or more for each host, and the residual matte beside."""
+"""A delivery of shapes on disk: one file or more for each host, and the residual matte beside.
+
+A record beside them says what the shapes were made of, and has the shapes. With it a delivery that
+was broken off is gone on with, and what is there already is neither made nor written again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import xxhash
 
-from rotograph import exr, sequence
-from rotograph.deliver import aftereffects, natron, nuke, silhouette, svg
+from rotograph import exr
+from rotograph.deliver import aftereffects, natron, nuke, nukenode, silhouette, svg
 from rotograph.deliver.rasterise import layer_alpha
-from rotograph.deliver.spline import SplineLayer, SplineShot, to_json
-from rotograph.errors import WriteError
+from rotograph.deliver.spline import SplineLayer, SplineShot, from_json, to_json
+from rotograph.errors import MediaError, WriteError
 from rotograph.image import Box, Image, ImageSpec
+from rotograph.sequence import at_frame
 from rotograph.whole import write_whole
 
 FORMATS = ("nuke", "natron", "ae", "silhouette", "svg", "json")
+RECORD = "shapes.record.json"
+_FILES = {
+    "nuke": ("shapes.nuke.py", "shapes.nk"),
+    "natron": ("shapes.natron.py",),
+    "ae": ("shapes.jsx",),
+    "silhouette": ("shapes.fxs",),
+    "json": ("shapes.json",),
+}
+_RESIDUAL, _SVG = "residual", "svg"
+_VERSION = 1
+_LETTERS = 60  # of a layer's name in the name of a file
 
 
 def texts(shot: SplineShot, kind: str) -> Iterator[tuple[str, str]]:
@@ -23,7 +42,7 @@ def texts(shot: SplineShot, kind: str) -> Iterator[tuple[str, str]]:
     match kind:
         case "nuke":
             yield "shapes.nuke.py", nuke.script(shot)
-            yield "shapes.nk", nuke.node(shot)
+            yield "shapes.nk", nukenode.node(shot)
         case "natron":
             yield "shapes.natron.py", natron.script(shot)
         case "ae":
@@ -31,27 +50,90 @@ def texts(shot: SplineShot, kind: str) -> Iterator[tuple[str, str]]:
         case "silhouette":
             yield "shapes.fxs", silhouette.document(shot)
         case "svg":
+            names = file_names(layer.name for layer in shot.layers)
             for layer in shot.layers:
                 for frame in shot.frames:
-                    name = sequence.output_name("{layer}.####.svg", frame=frame, layer=layer.name)
-                    yield f"svg/{name}", svg.document(shot, layer, frame)
+                    name = at_frame(f"{names[layer.name]}.####.svg", frame)
+                    yield f"{_SVG}/{name}", svg.document(shot, layer, frame)
         case "json":
             yield "shapes.json", to_json(shot)
         case _:
             raise ValueError(kind)
 
 
-def write(
-    folder: Path, shot: SplineShot, kinds: Sequence[str], *, overwrite: bool = False
-) -> list[Path]:
-    """Write the shapes in these formats; gives back the files.
+def claim(folder: Path, kinds: Sequence[str], *, residual: bool = True) -> None:
+    """Before anything is computed: raise WriteError where files are that no record tells of."""
+    if (folder / RECORD).exists():
+        return
+    for kind in kinds:
+        for name in _FILES.get(kind, ()):
+            _free(folder / name)
+    for wanted, name in ((residual, _RESIDUAL), (_SVG in kinds, _SVG)):
+        if wanted and (folder / name).is_dir():
+            for path in sorted((folder / name).iterdir())[:1]:
+                _free(path)
 
-    Raises WriteError when one of them is there and ``overwrite`` is not said, before any is
-    written.
+
+def source_digest(
+    frames: Sequence[int],
+    layers: Sequence[str],
+    alpha: Callable[[str, int], np.ndarray],
+    said: Sequence[object],
+) -> str:
+    """What shapes are made of, in short: every matte's pixels, and whatever else decides."""
+    digest = xxhash.xxh3_128(json.dumps([list(frames), list(layers), *said]).encode())
+    for layer in layers:
+        for frame in frames:
+            digest.update(np.ascontiguousarray(alpha(layer, frame), np.float32))
+    return digest.hexdigest()
+
+
+def recorded(folder: Path, source: str) -> SplineShot | None:
+    """The shapes that the folder's record has; None where there is none.
+
+    Raises WriteError when they were made of something else, or the record is no such thing.
+    """
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    hint = "choose another folder, or say --overwrite"
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        same = said["rotograph_shapes"] == _VERSION and said["source"] == source
+        shot = from_json(json.dumps(said["shapes"])) if same else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, MediaError):
+        raise WriteError("is no record of shapes", file=path, hint=hint) from None
+    if shot is None:
+        raise WriteError("is of shapes of other mattes or settings", file=path, hint=hint)
+    return shot
+
+
+def record(folder: Path, source: str, shot: SplineShot) -> None:
+    """Write down what the shapes were made of, and the shapes."""
+    _folder(folder)
+    said = {"rotograph_shapes": _VERSION, "source": source, "shapes": json.loads(to_json(shot))}
+    write_whole(folder / RECORD, json.dumps(said, ensure_ascii=False).encode("utf-8"))
+
+
+def write(
+    folder: Path,
+    shot: SplineShot,
+    kinds: Sequence[str],
+    *,
+    overwrite: bool = False,
+    keep: bool = False,
+) -> list[Path]:
+    """Write the shapes in these formats; gives back the files that were written.
+
+    What is there already stays when ``keep`` is said; else WriteError is raised before any file is
+    written, unless ``overwrite`` is.
     """
     made = [(folder / name, text) for kind in kinds for name, text in texts(shot, kind)]
-    if not overwrite:
-        _free(path for path, _ in made)
+    if keep and not overwrite:
+        made = [(path, text) for path, text in made if not path.exists()]
+    elif not overwrite:
+        for path, _ in made:
+            _free(path)
     for path, text in made:
         _folder(path.parent)
         write_whole(path, text.encode("utf-8"))
@@ -64,11 +146,6 @@ def placed(spec: ImageSpec) -> Box:
     return Box(spec.data.x0 - x, spec.data.y0 - y, spec.data.x1 - x, spec.data.y1 - y)
 
 
-def residual_path(folder: Path, layer: SplineLayer, frame: int) -> Path:
-    name = sequence.output_name("{layer}.####.exr", frame=frame, layer=layer.name)
-    return folder / "residual" / name
-
-
 def write_residual(
     folder: Path,
     shot: SplineShot,
@@ -76,45 +153,67 @@ def write_residual(
     spec: ImageSpec,
     *,
     overwrite: bool = False,
+    keep: bool = False,
 ) -> list[Path]:
     """What the shapes do not carry, for every layer and frame, as 32-bit EXR; gives back the files.
 
     Channel ``shape.A`` is the shapes' alpha, A what must be added to it, from -1 to 1: their sum is
-    the matte, bit for bit. alpha: (layer, frame) -> ``(H, W)`` in [0, 1] over ``spec.data``.
+    the matte; see ``residual``. alpha: (layer, frame) -> ``(H, W)`` in [0, 1] over ``spec.data``.
     Raises WriteError as ``write`` does.
     """
-    wanted = [(layer, frame) for layer in shot.layers for frame in shot.frames]
-    if not overwrite:
-        _free(residual_path(folder, layer, frame) for layer, frame in wanted)
-    written = []
+    names = file_names(layer.name for layer in shot.layers)
+    wanted = [
+        (layer, frame, folder / _RESIDUAL / at_frame(f"{names[layer.name]}.####.exr", frame))
+        for layer in shot.layers
+        for frame in shot.frames
+    ]
+    if keep and not overwrite:
+        wanted = [w for w in wanted if not w[2].exists()]
+    elif not overwrite:
+        for _, _, path in wanted:
+            _free(path)
     channels = ("A", "shape.A")
     made = ImageSpec(spec.display, spec.data, channels, spec.pixel_aspect, attributes={})
-    for layer, frame in wanted:
-        path = residual_path(folder, layer, frame)
+    for layer, frame, path in wanted:
         shape, left = residual(layer, frame, alpha(layer.name, frame), placed(spec))
         _folder(path.parent)
         exr.write(path, Image(made, np.stack([left, shape], axis=-1)), compression="zip")
-        written.append(path)
-    return written
+    return [path for _, _, path in wanted]
 
 
 def residual(
     layer: SplineLayer, frame: int, matte: np.ndarray, window: Box
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The shapes' alpha, in steps of a half, and what is left: two ``(H, W)`` float32.
+    """The shapes' alpha, and what is left: two ``(H, W)`` float32 whose sum is the matte.
 
-    Of a matte in steps of a half the sum of both is exact.
+    Exactly, if the matte is in steps of a half, as the shapes' alpha is; of a finer one to within
+    the last digit of a float.
     """
     shape = layer_alpha(layer, frame, window).astype(np.float16).astype(np.float32)
     return shape, matte.astype(np.float32) - shape
 
 
-def _free(paths: Iterator[Path]) -> None:
-    for path in paths:
-        if path.exists():
-            raise WriteError(
-                "is there already", file=path, hint="choose another folder, or say --overwrite"
-            )
+def file_names(layers: Iterable[str]) -> dict[str, str]:
+    """Layer -> a name for its files: no separators, not too long, and no two the same.
+
+    Nor the same where large and small letters are one, as on Windows and macOS.
+    """
+    out: dict[str, str] = {}
+    for layer in dict.fromkeys(layers):
+        short = re.sub(r"[^\w-]", "_", layer)[:_LETTERS].lstrip("-") or "_"
+        name, count = short, 1
+        while name.casefold() in {n.casefold() for n in out.values()}:
+            count += 1
+            name = f"{short}_{count}"
+        out[layer] = name
+    return out
+
+
+def _free(path: Path) -> None:
+    if path.exists():
+        raise WriteError(
+            "is there already", file=path, hint="choose another folder, or say --overwrite"
+        )
 
 
 def _folder(folder: Path) -> None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from rotograph.deliver import contours, fitting
+from rotograph.deliver import contours, fitting, keying
 from rotograph.deliver.contours import Target
 from rotograph.deliver.correspondence import follow, motion
-from rotograph.deliver.rasterise import shape_alpha, shapes_alpha
+from rotograph.deliver.rasterise import shapes_alpha
+from rotograph.deliver.settle import settle
 from rotograph.deliver.spline import Key, Spline, SplineLayer
 from rotograph.image import Box
 
@@ -25,6 +26,8 @@ _WORKING = 1280
 _MOST_SHAPES = 5
 _PART = 0.006  # of a layer's area in the shot: a part or a hole of less is left to the residual
 _NOTHING = 0.005  # of its largest area: of so little no shape is made
+_BLINK = 2  # frames that a shape may be hidden whole and be the same when it comes out
+_ROUNDS, _LAST_ROUNDS = 80, 300  # of settling
 _SHARED = 0.2  # of the smaller layer: two layers that share more do not hide each other
 
 
@@ -201,7 +204,7 @@ def _shape(
     if not areas.any():
         return None
     middle = int(areas.argmax())
-    first, last = _lives(areas, middle)
+    first, last = _lives(areas, middle, free.any(axis=(1, 2)))
     targets = [Target.of(inside[t], free[t]) for t in range(first, last + 1)]
     outlines = [t.outlines() for t in targets]
     start = max(
@@ -215,19 +218,21 @@ def _shape(
     flows = shot.flows[first:last] if shot.flows is not None else None
     tracks, seen = follow(contour, start, targets, flows)
     basis = fitting.choose_points(contour)
-    third = len(shot.frames) // 3
-    most = max(1, min(third, max(2, round(len(targets) / 3))))
-    keys, controls = fitting.fit(basis, tracks, seen, targets, most)
-    return Spline(
+    frames = shot.frames[first : last + 1]
+    most = keying.most_keys(len(frames))
+    keys, controls = fitting.fit(basis, tracks, seen, targets, frames, most)
+    made = Spline(
         name,
-        shot.frames[first],
-        shot.frames[last],
+        frames[0],
+        frames[-1],
         tuple(
-            Key(shot.frames[first + k], c.reshape(-1, 3, 2), 0.0)
-            for k, c in zip(keys, controls, strict=True)
+            Key(frames[k], found.reshape(-1, 3, 2), 0.0)
+            for k, found in zip(keys, controls, strict=True)
         ),
-        subtract,
     )
+    here = inside[first : last + 1], free[first : last + 1]
+    (made,) = settle([made], frames, *here, rounds=_ROUNDS)
+    return replace(made, subtract=subtract)
 
 
 def _visible(target: Target, contour: np.ndarray) -> float:
@@ -235,33 +240,36 @@ def _visible(target: Target, contour: np.ndarray) -> float:
     return cv2.contourArea(contour.astype(np.float32)) * float(target.seen(contour).mean())
 
 
-def _lives(areas: np.ndarray, middle: int) -> tuple[int, int]:
+def _lives(areas: np.ndarray, middle: int, hidden: np.ndarray) -> tuple[int, int]:
     """First and last frame of the stretch around ``middle`` on which there is anything to see.
 
-    What comes out again from behind another layer is another shape: nobody can tell its points.
+    hidden: ``(T,)`` bool, frames on which something lies before it. What comes out again from
+    behind it after more than ``_BLINK`` frames is another shape: nobody can tell its points.
     """
     there = areas > areas.max() * _NOTHING
-    first = last = middle
-    while first > 0 and there[first - 1]:
-        first -= 1
-    while last + 1 < len(areas) and there[last + 1]:
-        last += 1
-    return first, last
+    ends = []
+    for step in (-1, 1):
+        end = now = middle
+        while 0 <= now + step < len(areas) and abs(now + step - end) <= _BLINK + 1:
+            now += step
+            if there[now]:
+                end = now
+            elif not hidden[now]:
+                break
+        ends.append(end)
+    return ends[0], ends[1]
 
 
-def on_plate(shot: Followed, layer: str, shapes: Sequence[Spline]) -> tuple[Spline, ...]:
-    """Shapes in plate pixels, with the feather that the layer's own edge has on the keyframes."""
+def on_plate(shot: Followed, layer: str, shape: Spline) -> Spline:
+    """A shape in plate pixels, with the feather that a layer's edge has on the keyframes."""
     origin = np.array([shot.window.x0, shot.window.y0])
     feathers = dict(zip(shot.frames, shot.feathers[layer], strict=True))
-    return tuple(
-        replace(
-            shape,
-            keys=tuple(
-                Key(k.frame, k.points / shot.scale + origin, float(feathers[k.frame]))
-                for k in shape.keys
-            ),
-        )
-        for shape in shapes
+    return replace(
+        shape,
+        keys=tuple(
+            Key(k.frame, k.points / shot.scale + origin, float(feathers[k.frame]))
+            for k in shape.keys
+        ),
     )
 
 
@@ -272,32 +280,29 @@ def build(
 ) -> tuple[SplineLayer, ...]:
     """Every layer as shapes, in plate pixels. order: layers front to back, as far as known."""
     fronts = before(shot, order)
-    own = {name: on_plate(shot, name, shapes_of(shot, name, fronts[name])) for name in shot.masks}
-    return tuple(
-        SplineLayer(name, colours[name], own[name] + _held_out(shot, name, fronts[name], own))
-        for name in shot.masks
-    )
+    own = {name: shapes_of(shot, name, fronts[name]) for name in shot.masks}
+    layers = []
+    for name, masks in shot.masks.items():
+        before_it = _held_out(shot, name, fronts[name], own)
+        # together: what is cut out of this layer need not be just where the other layer is full
+        shapes = own[name] + tuple(shape for _, shape in before_it)
+        shapes = settle(shapes, shot.frames, masks, rounds=_LAST_ROUNDS)
+        edges = [name] * len(own[name]) + [front for front, _ in before_it]
+        placed = (on_plate(shot, edge, s) for edge, s in zip(edges, shapes, strict=True))
+        layers.append(SplineLayer(name, colours[name], tuple(placed)))
+    return tuple(layers)
 
 
 def _held_out(
     shot: Followed, layer: str, fronts: Sequence[str], own: Mapping[str, tuple[Spline, ...]]
-) -> tuple[Spline, ...]:
+) -> tuple[tuple[str, Spline], ...]:
     """The shapes of the layers before this one that ever lie over it, to be cut out of it."""
+    size = shot.masks[layer].shape[1:]
+    covered = {f: _covered(own[layer], f, size) for f in shot.frames}
     return tuple(
-        replace(shape, name=f"{layer} behind {shape.name}", subtract=True)
+        (front, replace(shape, name=f"{layer} behind {shape.name}", subtract=True))
         for front in fronts
         for shape in own[front]
-        if not shape.subtract and _meet(shot, own[layer], shape)
+        if not shape.subtract
+        and any((covered[f] & _covered([shape], f, size)).any() for f in shot.frames)
     )
-
-
-def _meet(shot: Followed, shapes: Sequence[Spline], other: Spline) -> bool:
-    window = shot.window
-    for frame in shot.frames:
-        key = other.at(frame)
-        if key is None:
-            continue
-        cut = shape_alpha(key, window) > 0.5
-        if (cut & (shapes_alpha(tuple(shapes), frame, window) > 0.5)).any():
-            return True
-    return False

@@ -28,7 +28,7 @@ class Source:
 
     alpha: (layer, frame) -> ``(H, W)`` float32 in [0, 1] over ``spec.data``. picture: frame ->
     ``(H, W, 3)`` float32 of the same window, scene-linear; None when there is none. order: layers
-    front to back, as far as it is known.
+    front to back, as far as it is known. pictures: what the pictures are called.
     """
 
     frames: tuple[int, ...]
@@ -37,6 +37,7 @@ class Source:
     alpha: Callable[[str, int], np.ndarray]
     picture: Callable[[int], np.ndarray] | None = None
     order: tuple[str, ...] = ()
+    pictures: str = ""
 
 
 def of_graph(
@@ -87,7 +88,9 @@ def of_graph(
         )
 
     order = shape.layers if shape.overlap == "ordered" else ()
-    return Source(wanted, tuple(layers) or shape.layers, header, alpha, picture, order)
+    return Source(
+        wanted, tuple(layers) or shape.layers, header, alpha, picture, order, shape.plate or ""
+    )
 
 
 def _written(graph: Graph) -> str:
@@ -135,7 +138,8 @@ def of_files(
     def picture(frame: int) -> np.ndarray:
         return pictures.read(frame).crop(spec.data)[..., :3]
 
-    return Source(wanted, chosen, spec, alpha, None if pictures is None else picture)
+    seen = None if pictures is None else picture
+    return Source(wanted, chosen, spec, alpha, seen, pictures=plate or "")
 
 
 def _stem(pattern: str) -> str:

@@ -26,7 +26,7 @@ def samples() -> Path:
 
 
 def put(folder: Path, alphas: dict[str, np.ndarray], **options) -> Path:
-    shape = next(iter(alphas.values())).shape
+    shape = next((a.shape for a in alphas.values()), (24, 32))
     box = Box(0, 0, shape[1], shape[0])
     made = cryptomatte.deliver(alphas, ImageSpec(box, box), **options)
     path = folder / "crypto.1001.exr"
@@ -97,13 +97,49 @@ def test_a_lost_sidecar_leaves_layers_to_be_found_by_name(tmp_path):
     assert found.alpha(f"<{cryptomatte.identify('b'):08x}>").max() > 0.9
 
 
+def test_a_sidecar_in_a_folder_below_is_found(tmp_path):
+    path = put(tmp_path, overlapping(["ä b"]), sidecar="crypto")
+    beside = next(tmp_path.glob("crypto.*.json"))
+    (tmp_path / "manifests").mkdir()
+    beside.rename(tmp_path / "manifests" / beside.name)
+    image = exr.read(path, channels=cryptoread.find(path)[0].channels)
+    key = "cryptomatte/" + cryptomatte.attribute_key(cryptomatte.NAME)
+    told = {f"{key}/manif_file": f"manifests/{beside.name}"}
+    exr.write(path, image.with_attributes(**told), pixel_type="float")
+    assert list(cryptoread.read(path).source.manifest) == ["ä b"]
+
+
+@pytest.mark.parametrize("count", range(8))
+def test_so_many_layers_over_each_other(tmp_path, count):
+    names = ["a/b\"c'd\\e", "ショット_01", "x" * 300, "Привет мир", "plain", "<w>&;*?", ":k,l"][
+        :count
+    ]
+    values = np.linspace(0.9, 0.2, 7, dtype=np.float16)
+    alphas = {name: np.full((3, 4), value) for name, value in zip(names, values, strict=False)}
+    for sidecar in (None, "crypto"):
+        found = cryptoread.read(put(tmp_path, alphas, sidecar=sidecar))
+        assert set(found.source.manifest) == set(names)
+        for name in names[:6]:
+            np.testing.assert_array_equal(found.alpha(name), alphas[name].astype(np.float32))
+        assert all(found.alpha(name).max() == 0 for name in names[6:])  # the weakest of seven
+
+
 def test_a_sidecar_elsewhere_and_a_broken_manifest_are_refused(tmp_path):
     box = Box(0, 0, 2, 2)
     made = cryptomatte.deliver({"a": np.ones((2, 2))}, ImageSpec(box, box))
     key = "cryptomatte/" + cryptomatte.attribute_key(cryptomatte.NAME)
     told = made.image.spec.attributes
     for change, why in (
-        ({f"{key}/manif_file": "../secret.json"}, "another folder"),
+        *(
+            ({f"{key}/manif_file": name}, "outside its folder")
+            for name in (
+                "../secret.json",
+                "/etc/passwd",
+                "a/../../b.json",
+                "..\\b.json",
+                "C:b.json",
+            )
+        ),
         ({f"{key}/manifest": "[1, 2"}, "cannot be read"),
         ({f"{key}/manifest": '{"a": 5}'}, "cannot be read"),
     ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import types
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rotograph.deliver import aftereffects, natron, nuke, silhouette, svg
+from rotograph.deliver import aftereffects, natron, nuke, nukenode, silhouette, svg
 from rotograph.deliver.rasterise import layer_alpha
 from rotograph.deliver.spline import Key, Spline, SplineLayer, SplineShot
 from rotograph.image import Box
@@ -90,16 +91,15 @@ class _Listed(list):
 class _Animated:
     def __init__(self) -> None:
         self.keys: dict[int, tuple[float, float, float]] = {}
-        self.types: list[types.SimpleNamespace] = []
+        self.made: tuple[list, list] = ([], [])
 
     def addPositionKey(self, frame, position):
         self.keys[frame] = position
-        self.types.append(types.SimpleNamespace(interpolationType=256))
+        for made in self.made:
+            made.append(types.SimpleNamespace(lslope=0.0, rslope=0.0, la=1.0, ra=1.0))
 
     def getPositionAnimCurve(self, axis):
-        return types.SimpleNamespace(
-            getNumberOfKeys=lambda: len(self.types), getKey=self.types.__getitem__
-        )
+        return types.SimpleNamespace(getKey=self.made[axis].__getitem__)
 
 
 class _Point:
@@ -118,7 +118,8 @@ def check_nuke(node) -> None:
     # top left at (30, 20), two pixels further in, y from the bottom; the feather is 4 wide
     assert body[0].center.keys[1001] == pytest.approx((32, 118, 1), abs=0.01)
     assert body[0].featherCenter.keys[1001][:2] == pytest.approx((-4, 4), abs=0.01)
-    assert body[0].center.types[0].interpolationType == 258
+    first = body[0].center.made[0][0]
+    assert (first.rslope, first.la) == (pytest.approx(22 / 4, abs=0.01), 1.0)
 
 
 def test_the_script_for_nuke_builds_a_roto_node_of_a_stand_in(shot, monkeypatch):
@@ -129,19 +130,115 @@ def test_the_script_for_nuke_builds_a_roto_node_of_a_stand_in(shot, monkeypatch)
     check_nuke(roto)
 
 
-def test_the_node_to_paste_is_a_sound_tcl_list_whose_button_does_the_same(shot, monkeypatch):
-    text = nuke.node(shot)
-    depth = 0
-    for character in text:
-        depth += {"{": 1, "}": -1}.get(character, 0)
-        assert depth >= 0
-    assert depth == 0
-    inside = re.search(r' T "([^"]*)" \+STARTLINE', text)[1]
-    assert not set(inside.replace("\\n", "")) & set('[]{}$"\\')
-    host = NukeStandIn(monkeypatch)
-    host.node("Roto")
-    exec(compile(inside.replace("\\n", "\n"), "button", "exec"), {})
-    check_nuke(host.nodes[0])
+def braces(text: str) -> list:
+    """A strict reader of what Nuke saves: words, numbers and braces, nothing else."""
+    stack: list[list] = [[]]
+    for token in re.findall(r"[{}]|[^\s{}]+", text):
+        if token == "{":
+            stack.append([])
+        elif token == "}":
+            done = stack.pop()
+            stack[-1].append(done)
+        else:
+            assert re.fullmatch(r"[A-Za-z0-9_.$]+", token), token
+            stack[-1].append(token)
+    assert len(stack) == 1
+    return stack[0]
+
+
+def value(token: str) -> float:
+    if token in ("0", "1"):
+        return float(token)
+    assert re.fullmatch(r"x[0-9a-f]{8}", token), token
+    return struct.unpack(">f", bytes.fromhex(token[1:]))[0]
+
+
+def keyed(curve: list) -> dict[float, tuple[float, float]]:
+    """An animated number: frame -> value and slope."""
+    out = {}
+    for frame, at, left, la, right, ra in curve:
+        assert left == right and (la, ra) == ("1", "1")
+        out[value(frame)] = value(at), value(left)
+    return out
+
+
+def read_nk(text: str) -> dict[str, list[tuple[str, list, dict]]]:
+    """Layer -> its shapes: name, curves of points, attributes. Anything unknown fails."""
+    text = text.removeprefix("set cut_paste_input [stack 0]\n")
+    word, version, patch, node, roto, clamp, _ = braces(text)
+    assert (word, version, patch, node, clamp) == ("version", "13.0", "v1", "Roto", "Clamp")
+    assert roto[:7] == ["inputs", "0", "output", "alpha", "cliptype", "none", "curves"]
+    ((tree,),) = (roto[7],)
+    assert tree[0] == ["v", "x3f99999a"] and tree[1] == ["f", "0"]
+    n, (kind, name, *inside) = tree[2]
+    assert (n, kind, name) == ("n", "layer", "Root")
+    assert inside[0] == ["f", "512"] and inside[1][0] == "t" and inside[2] == ["a"]
+    out: dict[str, list] = {}
+    for layer, name, flags, pivot, attributes, *shapes in inside[3:]:
+        assert layer == "layer" and flags == ["f", "512"] and attributes == ["a"]
+        assert [value(p) for p in pivot[1:]] == [SIZE[0] / 2, SIZE[1] / 2]
+        out[name] = []
+        for group, label, drawn, sort, curves, middle, (_, *said) in shapes:
+            assert (group, drawn, sort, middle[0]) == ("curvegroup", "512", "bezier", "t")
+            both = []
+            for cc, relative, (p, *points) in curves:
+                assert (cc, relative, p) == ("cc", ["f", "8192"], "p")
+                both.append([[keyed(axis) for axis in point] for point in points])
+            out[name].append((label, both, dict(zip(said[::2], said[1::2], strict=True))))
+    return out
+
+
+def test_the_node_to_paste_has_the_shapes_as_nuke_saves_them(shot):
+    ((hole, hole_curves, cut), (label, body, plain)) = read_nk(nukenode.node(shot))["hero"]
+    assert hole == "hole_1" and value(cut["bm"]) == 12 and "bm" not in plain
+    assert {f: v for f, (v, _) in keyed(cut["opc"]).items()} == {
+        1001: 0.0, 1002: 1.0, 1004: 1.0, 1005: 0.0}  # fmt: skip
+    assert re.fullmatch(r"[A-Za-z0-9_]+", label) and "opc" not in plain
+    assert len(hole_curves[0]) == len(body[0]) == len(body[1]) == 12
+    keys = shot.layers[0].shapes[0].keys
+    for frame, key in zip((1001, 1005), keys, strict=True):
+        inner, outer = nuke.across(shot, key)
+        got = np.array([[axis[frame][0] for axis in point] for point in body[0]]).reshape(-1, 3, 2)
+        got[:, [0, 2]] += got[:, [1]]
+        np.testing.assert_allclose(got, inner, atol=1e-3)
+        soft = np.array([[axis[frame][0] for axis in point] for point in body[1]]).reshape(-1, 3, 2)
+        soft[:, 1] += got[:, 1]
+        soft[:, [0, 2]] += soft[:, [1]]
+        np.testing.assert_allclose(soft, outer, atol=1e-3)
+
+
+def test_the_node_to_paste_moves_as_our_own_shapes_between_keyframes():
+    steps = (Key(1, square(60, 50, 30), 0.0), Key(4, square(75, 60, 30), 0.0),
+             Key(9, square(70, 90, 34), 0.0), Key(12, square(90, 95, 30), 0.0))  # fmt: skip
+    shape = Spline("body", 1, 12, steps)
+    own = SplineShot(tuple(range(1, 13)), SIZE, (SplineLayer("hero", (1.0, 0.0, 0.0), (shape,)),))
+    ((_, (points, _), _),) = read_nk(nukenode.node(own))["hero"]
+    for frame in range(1, 13):
+        for i, point in enumerate(shape.at(frame).points[:, 1]):
+            x, y = (hermite(axis, frame) for axis in points[3 * i + 1])
+            assert (x, SIZE[1] - y) == pytest.approx(tuple(point), abs=2e-3)
+
+
+def hermite(curve: dict[float, tuple[float, float]], frame: float) -> float:
+    """Nuke's animation curve with slopes and handles of a third of the way."""
+    frames = sorted(curve)
+    a = max((f for f in frames if f <= frame), default=frames[0])
+    b = min((f for f in frames if f > frame), default=a)
+    (p, m), (q, n) = curve[a], curve[b]
+    if a == b:
+        return p
+    span = b - a
+    c0, c1, c2, c3 = p, p + m * span / 3, q - n * span / 3, q
+    u = (frame - a) / span
+    s = 1 - u
+    return s**3 * c0 + 3 * s * s * u * c1 + 3 * s * u * u * c2 + u**3 * c3
+
+
+def test_names_that_would_be_the_same_in_a_host_are_told_apart():
+    names = ["a/b", "a:b", "猫", "犬", "x" * 300, "x" * 301, ""]
+    hosts = nuke.host_names(names)
+    assert list(hosts) == names and len(set(hosts.values())) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_]{1,80}", name) for name in hosts.values())
 
 
 class _NatronShape:
@@ -265,3 +362,23 @@ def test_an_svg_drawn_by_a_browser_is_the_shape(shot, tmp_path: Path):
     a, b = drawn > 0.5, alpha > 0.5
     assert (a & b).sum() / (a | b).sum() > 0.97
     assert np.abs(drawn - alpha).mean() < 0.02
+
+
+def test_hosts_that_move_straight_get_keyframes_until_they_move_the_same():
+    steps = (Key(1, square(60, 50, 30), 0.0), Key(6, square(75, 60, 30), 0.0),
+             Key(12, square(70, 90, 30), 0.0))  # fmt: skip
+    shape = Spline("body", 1, 12, steps)
+    straight = shape.straight(0.25)
+    frames = [key.frame for key in straight.keys]
+    assert {1, 6, 12} < set(frames) and len(frames) < 12
+    for frame in range(1, 13):
+        i = next(i for i, f in enumerate(frames) if f >= frame)
+        a, b = straight.keys[max(i - 1, 0)], straight.keys[i]
+        part = (frame - a.frame) / max(b.frame - a.frame, 1)
+        there = a.points + (b.points - a.points) * part
+        assert np.abs(there - shape.at(frame).points).max() <= 0.25
+    moving = SplineShot(tuple(range(1, 13)), SIZE, (SplineLayer("a", (1.0, 0.0, 0.0), (shape,)),))
+    keys = xml.fromstring(silhouette.document(moving).encode()).findall(
+        ".//Property[@id='path']/Key"
+    )
+    assert [int(key.get("frame")) + 1 for key in keys] == frames

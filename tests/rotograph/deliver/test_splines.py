@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as xml
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from rotograph.deliver import correspondence, splinefiles, splines
+from rotograph import exr
+from rotograph.cli import rotograph
+from rotograph.deliver import correspondence, splinefiles, splines, splinesource
 from rotograph.deliver.rasterise import layer_alpha, outline, shape_alpha
 from rotograph.deliver.spline import (
     Key,
@@ -21,7 +26,7 @@ from rotograph.deliver.spline import (
     to_json,
 )
 from rotograph.errors import MediaError, WriteError
-from rotograph.image import Box, ImageSpec
+from rotograph.image import Box, Image, ImageSpec
 
 WINDOW = Box(0, 0, 200, 140)
 RED = (1.0, 0.0, 0.0)
@@ -141,18 +146,111 @@ def test_points_turn_with_a_disc_that_only_its_picture_shows_turning():
     assert np.median(angle) == pytest.approx(turn * (frames - 1), abs=5.0)
 
 
+def blob(t: int, turn: float, shift: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """A textured thing that is not round, turned and shifted: its alpha and its picture."""
+    rows, columns = np.mgrid[:140, :200] + 0.5
+    angle = np.radians(turn * t)
+    x, y = columns - 65 - shift[0] * t, rows - 65 - shift[1] * t
+    u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    around = np.arctan2(v, u)
+    radius = 40 + 8 * np.cos(3 * around) + 4 * np.sin(5 * around + 1)
+    alpha = np.clip(0.5 + radius - np.hypot(u, v), 0, 1).astype("f4")
+    random = np.random.default_rng(3)
+    skin, wall = (
+        cv2.GaussianBlur(random.random((200, 200)).astype("f4"), (0, 0), 2.5) for _ in range(2)
+    )
+    skin = cv2.remap(skin, *(a.astype("f4") + 100 for a in (u, v)), cv2.INTER_LINEAR)
+    return alpha, np.repeat((alpha * skin + (1 - alpha) * wall[:140] * 0.5)[..., None], 3, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("turn", "shift"), [(0.0, (5.0, 1.0)), (1.0, (4.0, 1.0))])
+def test_every_point_stays_on_its_place_of_a_moving_thing(turn, shift):
+    count = 12
+    alphas, pictures = zip(*(blob(t, turn, shift) for t in range(count)), strict=True)
+    flows = [
+        (correspondence.motion(a, b), correspondence.motion(b, a)) for a, b in pairwise(pictures)
+    ]
+    (layer,) = made({"blob": list(alphas)}, flows)
+    (shape,) = layer.shapes
+    assert len(shape.keys) <= count // 3 and overlap(layer, list(alphas)) > 0.98
+    places = []
+    for t in range(count):
+        x, y = (shape.at(1001 + t).points[:, 1] - (65 + shift[0] * t, 65 + shift[1] * t)).T
+        cos, sin = np.cos(np.radians(turn * t)), np.sin(np.radians(turn * t))
+        places.append(np.stack([cos * x + sin * y, cos * y - sin * x], axis=1))
+    away = np.linalg.norm(places - np.mean(places, axis=0), axis=-1)
+    assert away.max() < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.material
+def test_four_things_that_hide_each_other_are_carried_by_few_points_and_keyframes():
+    plates = Path(__file__).resolve().parents[4] / "shared" / "plates" / "crowd"
+    if not plates.is_dir():
+        pytest.skip("the real plates are not beside the checkout")
+    made = splinesource.of_files(
+        str(plates / "truth.####.exr"), plate=str(plates / "plate.####.exr")
+    )
+    window = splinefiles.placed(made.spec)
+    flows = splines.motions(made.picture, made.frames, window)
+    shot = splines.take(made.frames, made.layers, made.alpha, window, flows)
+    both = either = 0
+    for layer in splines.build(shot, dict.fromkeys(made.layers, RED)):
+        for shape in layer.shapes:
+            assert {len(key.points) for key in shape.keys} <= set(range(3, 41))
+            assert len(shape.keys) <= max(2, (shape.last - shape.first + 1) // 3)
+        for frame in made.frames:
+            mask, cut = (
+                alpha > 0.5
+                for alpha in (layer_alpha(layer, frame, window), made.alpha(layer.name, frame))
+            )
+            both, either = both + (mask & cut).sum(), either + (mask | cut).sum()
+    assert both / either >= 0.95
+
+
+def test_between_keyframes_a_shape_moves_smoothly_and_no_further_than_its_keys():
+    keys = [Key(f, circle(x, 60, 30), 0.0) for f, x in ((1, 40), (5, 80), (9, 90), (13, 50))]
+    shape = Spline("ball", 1, 13, tuple(keys))
+    x = np.array([shape.at(f).points[:, 1, 0].mean() for f in range(1, 14)])
+    assert x[[0, 4, 8, 12]] == pytest.approx([40, 80, 90, 50])
+    assert x.max() <= 90 + 1e-9 and x.min() >= 40 - 1e-9
+    assert np.abs(np.diff(x, 2)).max() < 8  # straight motion would turn by 12 in a frame
+    pair = Spline("ball", 1, 5, tuple(keys[:2]))
+    assert pair.at(2).points[0, 1, 0] == pytest.approx(50)  # of two keys, evenly
+
+
 def test_shapes_and_residual_are_the_matte(tmp_path):
     truths = [disc(60 + 4 * t, 60, 30, 9.0).astype(np.float16) for t in range(4)]
     layers = made({"ball": [t.astype("f4") for t in truths]})
-    shot = SplineShot((1001, 1002, 1003, 1004), (200, 140), layers)
-    spec = ImageSpec(WINDOW, WINDOW)
-    files = splinefiles.write_residual(tmp_path, shot, lambda n, f: truths[f - 1001], spec)
-    from rotograph import exr
+    check_residual(tmp_path, layers, lambda n, f: truths[f - 1001], (1001, 1002, 1003, 1004))
 
-    for path, truth in zip(files, truths, strict=True):
+
+def check_residual(folder, layers, alpha, frames, spec=None):
+    spec = spec or ImageSpec(WINDOW, WINDOW)
+    shot = SplineShot(tuple(frames), spec.display.size, layers)
+    files = splinefiles.write_residual(folder, shot, alpha, spec)
+    wanted = [alpha(layer.name, frame) for layer in layers for frame in frames]
+    for path, truth in zip(files, wanted, strict=True):
         image = exr.read(path)
         whole = image.channel("shape.A") + image.channel("A")
         np.testing.assert_array_equal(whole, truth.astype(np.float32))
+
+
+@pytest.mark.slow
+@pytest.mark.material
+def test_shapes_and_residual_are_the_matte_of_real_hair(tmp_path):
+    plates = Path(__file__).resolve().parents[4] / "shared" / "plates" / "blondehair"
+    if not plates.is_dir():
+        pytest.skip("the real plates are not beside the checkout")
+    made = splinesource.of_files(str(plates / "alpha.####.exr"), frames=(1001, 1002, 1003))
+    window = splinefiles.placed(made.spec)
+    shot = splines.take(made.frames, made.layers, made.alpha, window)
+    (layer,) = splines.build(shot, dict.fromkeys(made.layers, RED))
+    check_residual(tmp_path, (layer,), made.alpha, made.frames, made.spec)
+    fine = made.alpha(layer.name, 1002) * np.float32(0.987654)  # not in steps of a half
+    shape, left = splinefiles.residual(layer, 1002, fine, window)
+    np.testing.assert_allclose(shape + left, fine, rtol=0, atol=6e-8)
 
 
 def test_json_comes_back_and_nonsense_is_refused():
@@ -168,7 +266,7 @@ def test_json_comes_back_and_nonsense_is_refused():
     assert back.layers[0].shapes[0].at(1004) is None
     said = json.loads(to_json(shot))
     said["layers"][0]["shapes"][0]["keys"][0]["points"].pop()
-    for text in ("[", "{}", "[1]", json.dumps(said), '{"rotograph_splines": 2}'):
+    for text in ("[", "{}", "[1]", json.dumps(said), '{"rotograph_splines": 1}'):
         with pytest.raises(MediaError):
             from_json(text)
 
@@ -184,3 +282,78 @@ def test_a_delivery_is_not_written_over(tmp_path):
     with pytest.raises(WriteError, match="is there already"):
         splinefiles.write(tmp_path, shot, ["json"])
     splinefiles.write(tmp_path, shot, ["json"], overwrite=True)
+
+
+@pytest.fixture
+def mattes(tmp_path):
+    """Three frames of two layers whose names no file can have."""
+    names = ("a/b", "a:b")
+    channels = tuple(f"{name}.A" for name in names)
+    for frame in (-1, 0, 1):
+        both = [disc(60 + 4 * frame, 60, 30), disc(150, 70, 25)]
+        image = Image(ImageSpec(WINDOW, WINDOW, channels), np.stack(both, axis=-1))
+        exr.write(tmp_path / f"matte.{frame:04d}.exr", image, compression="zip")
+    return tmp_path / "matte.####.exr"
+
+
+def splines_command(*said) -> str:
+    done = CliRunner(env={"OCIO": None}).invoke(rotograph, ["splines", *map(str, said)])
+    assert done.exit_code in (0, 1, 2), done.output
+    return done.output
+
+
+def test_a_delivery_that_lacks_something_is_completed_and_nothing_is_made_again(
+    mattes, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    said = splines_command(mattes, "-o", out, "--format", "json", "--format", "svg")
+    assert "files written" in said, said
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
+    assert {"svg/a_b.-001.svg", "svg/a_b_2.0000.svg", "residual/a_b.0001.exr"} < names
+    (out / "residual" / "a_b.0000.exr").unlink()
+    before = (out / "shapes.json").stat().st_mtime_ns
+    monkeypatch.setattr(splines, "build", lambda *given: pytest.fail("fitted again"))
+    said = splines_command(mattes, "-o", out, "--format", "json", "--format", "ae")
+    assert "2 files written" in said, said
+    assert (out / "residual" / "a_b.0000.exr").exists() and (out / "shapes.jsx").exists()
+    assert (out / "shapes.json").stat().st_mtime_ns == before
+
+
+def test_a_folder_with_another_delivery_is_left_alone_before_anything_is_computed(
+    mattes, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "shapes.fxs").write_text("mine")
+    monkeypatch.setattr(splinesource, "of_files", lambda *given: pytest.fail("read"))
+    said = splines_command(mattes, "-o", out, "--format", "silhouette")
+    assert "shapes.fxs" in said and "--overwrite" in said and "is there already" in said
+    assert (out / "shapes.fxs").read_text() == "mine"
+    monkeypatch.undo()
+    assert "files written" in splines_command(
+        mattes, "-o", out, "--format", "silhouette", "--overwrite"
+    )
+    said = splines_command(mattes, "-o", out, "--fps", "25", "--format", "json")
+    assert "of other mattes or settings" in said and "--overwrite" in said
+
+
+def test_names_that_no_file_can_have_become_names_of_their_own():
+    names = ["a/b", "a\\b", 'a"b', "../x", "猫", "A_B", "n" * 300, "n" * 301, ".", "", "a#b%04d"]
+    files = splinefiles.file_names(names)
+    assert list(files) == names
+    assert len({name.casefold() for name in files.values()}) == len(names)
+    for name in files.values():
+        assert name and not set(name) & set('/\\":*?<>|#%.') and len(name.encode()) < 200
+    assert files["猫"] == "猫"
+
+
+@pytest.mark.parametrize("name", ["a/b 'c\" ${x} [y]", "猫", "n" * 300])
+@pytest.mark.parametrize("first", [-3, 0])
+def test_any_name_and_any_frame_can_be_delivered(name, first, tmp_path):
+    shape = Spline(name, first, first + 2, (Key(first, circle(90, 60, 40), 2.5),))
+    layer = SplineLayer(name, RED, (shape,))
+    shot = SplineShot((first, first + 1, first + 2), (200, 140), (layer,))
+    files = splinefiles.write(tmp_path, shot, splinefiles.FORMATS)
+    assert len(files) == 9 and all(tmp_path in path.resolve().parents for path in files)
+    assert from_json((tmp_path / "shapes.json").read_text("utf-8")).layers[0].name == name
+    xml.parse(tmp_path / "shapes.fxs")
