@@ -24,8 +24,8 @@ SOURCES = ROOT / "plugin" / "ofx"
 NAME = "Rotograph.ofx"
 TARGET = "x86_64-linux-gnu.2.17"
 ARCHITECTURE = "Linux-x86-64"
-FAST = ("picture.c",)
-"""What goes over pixels again and again; the rest is built small."""
+FAST = ("rows.c", "hash.c")
+"""What goes over pixels again and again; the rest is built as small as it goes."""
 FLAGS = ("-std=c11", "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-Wall", "-Wextra")
 SMALL = (
     "-Werror",
@@ -33,9 +33,29 @@ SMALL = (
     "-fno-asynchronous-unwind-tables",
     "-fno-unwind-tables",
     "-fno-sanitize=all",
+    "-fno-ident",
+    "-fomit-frame-pointer",
+    "-fno-math-errno",
     "-g0",
 )
-LIBRARIES = ("-lm", "-ldl", "-lpthread")
+SMALLEST = (
+    "-Os",
+    "-Xclang",
+    "-Oz",
+    "-fno-vectorize",
+    "-fno-slp-vectorize",
+    "-mno-implicit-float",
+    "-mllvm",
+    "-inline-threshold=0",
+    "-mllvm",
+    "-disable-lsr",
+    "-mllvm",
+    "-enable-load-pre=false",
+    "-mllvm",
+    "-disable-machine-licm",
+)
+"""zig takes a plain -Oz for -Os."""
+LIBRARIES = ("-ldl", "-lpthread")
 
 
 def stamp(parts):
@@ -92,10 +112,10 @@ def _compile(folder, library, sanitize):
     objects = []
     for source in sorted(SOURCES.glob("*.c")):
         made = folder / f"{source.stem}.o"
-        more = flags if sanitize else [*SMALL, "-O2" if source.name in FAST else "-Os"]
+        more = flags if sanitize else [*SMALL, *(["-Os"] if source.name in FAST else SMALLEST)]
         _run([*compiler, *FLAGS, *more, "-c", str(source), "-o", str(made)])
         objects.append(str(made))
-    strip = flags if sanitize else ["-s", "-Wl,--gc-sections"]
+    strip = flags if sanitize else ["-s", "-Wl,--gc-sections", "-Wl,--hash-style=gnu"]
     exports = f"-Wl,--version-script={SOURCES / 'exports.map'}"
     _run([*compiler, "-shared", *strip, exports, "-o", str(library), *objects, *LIBRARIES])
 

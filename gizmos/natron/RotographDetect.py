@@ -11,7 +11,7 @@ def getLabel():
 
 
 def getVersion():
-    return 1
+    return 2
 
 
 def getIconPath():
@@ -28,8 +28,9 @@ def getPluginDescription():
 
 
 def paramChanged(thisParam, thisNode, thisGroup, app, userEdited):
-    if thisParam.getScriptName() == "track_button":
-        thisNode.getNode("Plugin").getParam("track_button").trigger()
+    pressed = thisParam.getScriptName()
+    if pressed in ('track_button',):
+        thisNode.getNode("Plugin").getParam(pressed).trigger()
 
 
 def createInstance(app, group):
@@ -37,7 +38,7 @@ def createInstance(app, group):
     input0.setScriptName('plate')
     input0.setLabel('plate')
 
-    plugin = app.createNode('org.rotograph.Detect', 1, group)
+    plugin = app.createNode('org.rotograph.Detect', 2, group)
     if plugin is None:
         raise RuntimeError(
             "Rotograph's plugin is not loaded; check OFX_PLUGIN_PATH and start anew"

@@ -11,7 +11,7 @@ def getLabel():
 
 
 def getVersion():
-    return 1
+    return 2
 
 
 def getIconPath():
@@ -23,13 +23,14 @@ def getGrouping():
 
 
 def getPluginDescription():
-    return "Turn masks into alpha: a band around each mask's edge is solved from the plate's colours.\n\nSolved in scene-linear light at full resolution. A trimap that is wired wins over the masks;\ngarbage and core win over everything."
+    return "Turn masks into alpha: a band around each mask's edge is solved from the plate's colours.\n\nSolved in scene-linear light at full resolution. A trimap that is wired wins over the masks;\ngarbage and core win over everything. A model that makes alpha without a trimap says where the\nedge is, within what the masks say the layer is."
 
 
 
 def paramChanged(thisParam, thisNode, thisGroup, app, userEdited):
-    if thisParam.getScriptName() == "track_button":
-        thisNode.getNode("Plugin").getParam("track_button").trigger()
+    pressed = thisParam.getScriptName()
+    if pressed in ('track_button',):
+        thisNode.getNode("Plugin").getParam(pressed).trigger()
 
 
 def createInstance(app, group):
@@ -46,7 +47,7 @@ def createInstance(app, group):
     input0.setScriptName('plate')
     input0.setLabel('plate')
 
-    plugin = app.createNode('org.rotograph.Matte', 1, group)
+    plugin = app.createNode('org.rotograph.Matte', 2, group)
     if plugin is None:
         raise RuntimeError(
             "Rotograph's plugin is not loaded; check OFX_PLUGIN_PATH and start anew"
@@ -159,6 +160,42 @@ def createInstance(app, group):
     param.setAnimationEnabled(True)
     pageMatte.addParam(param)
     inner = plugin.getParam('defocus')
+    if inner is not None:
+        param.setAsAlias(inner)
+
+    param = group.createDoubleParam('solid', 'Solid')
+    param.setMinimum(0.0, 0)
+    param.setDisplayMinimum(0.0, 0)
+    param.setMaximum(1.0, 0)
+    param.setDisplayMaximum(1.0, 0)
+    param.setDefaultValue(1.0, 0)
+    param.setHelp('How far the inside of an edge, deeper than the edge is soft outside, is made solid. 0 leaves what is solved, for things that are transparent. Range: 0 to 1. A layer may have a value of its own in a graph file.')
+    param.setAnimationEnabled(True)
+    pageMatte.addParam(param)
+    inner = plugin.getParam('solid')
+    if inner is not None:
+        param.setAsAlias(inner)
+
+    param = group.createChoiceParam('screen', 'Screen keyer')
+    param.setOptions([('auto', ''), ('off', '')])
+    param.setDefaultValue(0)
+    param.setHelp("Auto: where what is behind is a green or blue screen, and the model leaves some of the screen's light unexplained, the keyer decides. Nothing changes before other plates. Range: auto, off. A layer may have a value of its own in a graph file.")
+    param.setAnimationEnabled(False)
+    pageMatte.addParam(param)
+    inner = plugin.getParam('screen')
+    if inner is not None:
+        param.setAsAlias(inner)
+
+    param = group.createDoubleParam('confidence', 'Screen confidence')
+    param.setMinimum(0.0, 0)
+    param.setDisplayMinimum(0.0, 0)
+    param.setMaximum(1.0, 0)
+    param.setDisplayMaximum(1.0, 0)
+    param.setDefaultValue(0.95, 0)
+    param.setHelp("Confidence of the model in a pixel, by the screen's light, below which the keyer decides. Range: 0 to 1. A layer may have a value of its own in a graph file.")
+    param.setAnimationEnabled(True)
+    pageMatte.addParam(param)
+    inner = plugin.getParam('confidence')
     if inner is not None:
         param.setAsAlias(inner)
 

@@ -28,8 +28,9 @@ def getPluginDescription():
 
 
 def paramChanged(thisParam, thisNode, thisGroup, app, userEdited):
-    if thisParam.getScriptName() == "track_button":
-        thisNode.getNode("Plugin").getParam("track_button").trigger()
+    pressed = thisParam.getScriptName()
+    if pressed in ('track_button',):
+        thisNode.getNode("Plugin").getParam(pressed).trigger()
 
 
 def createInstance(app, group):

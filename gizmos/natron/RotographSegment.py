@@ -28,8 +28,9 @@ def getPluginDescription():
 
 
 def paramChanged(thisParam, thisNode, thisGroup, app, userEdited):
-    if thisParam.getScriptName() == "track_button":
-        thisNode.getNode("Plugin").getParam("track_button").trigger()
+    pressed = thisParam.getScriptName()
+    if pressed in ('track_button', 'track_button_backward', 'track_button_previous', 'track_button_next', 'track_button_forward'):
+        thisNode.getNode("Plugin").getParam(pressed).trigger()
 
 
 def createInstance(app, group):
@@ -53,6 +54,49 @@ def createInstance(app, group):
 
     param = group.createButtonParam('track_button', 'Track')
     param.setHelp('Look at the whole plate and compute every frame in the engine, with progress; press again after an edit. Rendering is a look-up then.')
+    pageSegment.addParam(param)
+
+    param = group.createButtonParam('track_button_backward', 'Track backward')
+    param.setHelp('As Track, from this frame back to the first one.')
+    pageSegment.addParam(param)
+
+    param = group.createButtonParam('track_button_previous', 'Track one frame back')
+    param.setHelp('As Track, the frame before this one only; the viewer goes there.')
+    pageSegment.addParam(param)
+
+    param = group.createButtonParam('track_button_next', 'Track one frame on')
+    param.setHelp('As Track, the frame after this one only; the viewer goes there.')
+    pageSegment.addParam(param)
+
+    param = group.createButtonParam('track_button_forward', 'Track forward')
+    param.setHelp('As Track, from this frame on to the last one.')
+    pageSegment.addParam(param)
+
+    param = group.createBooleanParam('clicks_shown', 'Show overlay')
+    param.setDefaultValue(True)
+    param.setHelp('Prompts, outlines of the layers and anchors on the viewer, and clicks on it.')
+    param.setAnimationEnabled(False)
+    inner = plugin.getParam('clicks_shown')
+    if inner is not None:
+        param.setAsAlias(inner)
+    pageSegment.addParam(param)
+
+    param = group.createChoiceParam('clicks_tool', 'Click')
+    param.setOptions([('Inside', ''), ('Outside', ''), ('Box', ''), ('Remove', '')])
+    param.setHelp('What a click on the viewer does. Inside: a point on the layer; with Shift a point that is not; dragged, a box. Outside: a point that is not on the layer. Box: drag a box. Remove: take away the point or box under the pen, as Delete does with any tool. Dragging a point, a corner or a side moves it.')
+    param.setAnimationEnabled(False)
+    inner = plugin.getParam('clicks_tool')
+    if inner is not None:
+        param.setAsAlias(inner)
+    pageSegment.addParam(param)
+
+    param = group.createStringParam('clicks_layer', 'Layer')
+    param.setDefaultValue('layer_01')
+    param.setHelp('For which layer a click speaks, such as person_01.')
+    param.setAnimationEnabled(False)
+    inner = plugin.getParam('clicks_layer')
+    if inner is not None:
+        param.setAsAlias(inner)
     pageSegment.addParam(param)
 
     param = group.createChoiceParam('output', 'Output')

@@ -2,6 +2,7 @@
 #ifndef ROTOGRAPH_DIGEST_H
 #define ROTOGRAPH_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { DIGEST = 16, DIGEST_TEXT = 33 };
@@ -19,7 +20,8 @@ typedef struct {
 typedef struct Hash Hash;
 Hash *hash_new(void);
 void hash_add(Hash *hash, const void *data, size_t size);
-void hash_end(Hash *hash, unsigned char out[DIGEST]); /* frees it; NULL is the hash of nothing */
+/* Frees it. False: of 240 bytes or less, which is no picture. */
+bool hash_end(Hash *hash, unsigned char out[DIGEST]);
 
 /* The digest of a picture with the channels "RGB", "RGBA" or "A", from the hashes of its groups. */
 void picture_digest(unsigned char out[DIGEST], const Geometry *geometry, const char *channels,

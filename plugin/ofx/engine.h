@@ -6,6 +6,8 @@
 
 #include "json.h"
 
+#include <stdint.h>
+
 enum { ENGINE_OK, ENGINE_ABORTED, ENGINE_ERROR, ENGINE_GONE, ENGINE_NEEDS };
 
 /* Where a frame's pixels go that the engine asks for: fills `size` bytes, or says no. */
@@ -14,21 +16,24 @@ typedef struct {
     void (*progress)(void *host, double part);
     size_t (*frame)(void *host, const char *digest, Text *picture); /* bytes, 0: not to be had */
     bool (*fill)(void *host, const char *digest, float *pixels);
+    Text *told; /* for the answer's "prompt", or NULL */
     void *host;
 } Asking;
 
-/* One layer's alpha: rows from the top, in the engine's memory until engine_release. */
+/* One layer's alpha: rows from the top, halves in 0 to 1, in the engine's memory until engine_release. */
 typedef struct {
     char layer[260];
     int window[4];
-    const float *alpha;
-    unsigned segment;
+    const uint16_t *alpha;
+    const float *outline; /* x, y of points, two for each piece; plate pixels, y down */
+    size_t points;
 } Matte;
 
 enum { MATTES = 256 };
 typedef struct {
     Matte mattes[MATTES];
     int count;
+    int lying; /* the segment that they lie in, for engine_release; -1: none */
 } Mattes;
 
 typedef struct Engine Engine;
@@ -36,7 +41,7 @@ typedef struct Engine Engine;
 /* version: which engine; host: who is calling. Once, before anything else. */
 void engine_names(const char *version, const char *host);
 Engine *engine_new(void); /* not connected: the first engine_ask connects */
-void engine_free(Engine *engine);
+void engine_free(Engine *engine); /* after every engine_release */
 /* Forget that the engine could not be had just now: the artist changed something. */
 void engine_hope(Engine *engine);
 
@@ -44,6 +49,7 @@ void engine_hope(Engine *engine);
  * answer without ever waiting longer than 50 ms between two looks at `aborted`.
  * ENGINE_ERROR, ENGINE_GONE, ENGINE_NEEDS (a frame that cannot be had now): `message` says it. */
 int engine_ask(Engine *engine, const Text *body, const Asking *asking, Mattes *mattes, char *message, size_t size);
-void engine_release(Engine *engine, Mattes *mattes); /* after every ENGINE_OK with mattes */
+/* Give mattes back, once; they are valid until then, whatever becomes of the connection. */
+void engine_release(Engine *engine, Mattes *mattes);
 
 #endif

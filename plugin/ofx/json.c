@@ -112,7 +112,7 @@ static void *take(JsonTree *tree, size_t size) {
 }
 
 static void blank(Reader *reader) {
-    while (reader->at < reader->end && strchr(" \t\r\n", *reader->at) && *reader->at) reader->at++;
+    while (reader->at < reader->end && *reader->at <= ' ' && *reader->at > 0) reader->at++;
 }
 
 static int hex4(const char *at) {
@@ -310,10 +310,24 @@ const Json *json_get(const Json *object, const char *name) {
     return NULL;
 }
 
+
+const Json *json_child(const Json *of) { return of ? of->child : NULL; }
+
+const Json *json_first(const Json *object, const char *name) { return json_child(json_get(object, name)); }
+
+void text_json(Text *text, const Json *value) {
+    if (value) text_add(text, value->from, (size_t)(value->to - value->from));
+    else text_put(text, "null");
+}
+
 const char *json_text(const Json *object, const char *name, const char *otherwise) {
     const Json *found = json_get(object, name);
     return found && found->kind == JSON_STRING ? found->string : otherwise;
 }
+
+int json_frame(const Json *value) { return (int)strtod(value->name, NULL); }
+
+const char *json_word(const Json *object, const char *name) { return json_text(object, name, ""); }
 
 double json_number(const Json *object, const char *name, double otherwise) {
     const Json *found = json_get(object, name);

@@ -40,8 +40,14 @@ void json_free(JsonTree *tree);
 const Json *json_root(const JsonTree *tree);
 
 const Json *json_get(const Json *object, const char *name);
+const Json *json_child(const Json *of); /* the first, or NULL; of may be NULL */
+const Json *json_first(const Json *object, const char *name); /* what the value of that name begins with, or NULL */
 const char *json_text(const Json *object, const char *name, const char *otherwise);
+int json_frame(const Json *value); /* what its name is as a number */
+const char *json_word(const Json *object, const char *name); /* else nothing: "" */
 double json_number(const Json *object, const char *name, double otherwise);
 bool json_true(const Json *object, const char *name);
+/* A value's own text; null for none. */
+void text_json(Text *text, const Json *value);
 
 #endif

@@ -19,6 +19,7 @@ typedef struct Interact *OfxInteract;
 
 typedef struct { int x1, y1, x2, y2; } OfxRectI;
 typedef struct { double x1, y1, x2, y2; } OfxRectD;
+typedef struct { double x, y; } OfxPointD;
 
 enum {
     OFX_OK = 0,
@@ -104,11 +105,34 @@ typedef struct {
     OfxStatus (*end)(void *);
 } OfxProgressSuite;
 
+typedef void OfxThread(unsigned int index, unsigned int count, void *with);
+
+typedef struct {
+    OfxStatus (*run)(OfxThread *, unsigned int count, void *with);
+    OfxStatus (*count)(unsigned int *);
+    OfxUnused *index, *spawned, *mutexes[5];
+} OfxThreadSuite;
+
 typedef struct {
     OfxStatus (*swap_buffers)(OfxInteract);
     OfxStatus (*redraw)(OfxInteract);
     OfxStatus (*properties)(OfxInteract, OfxProps *);
 } OfxInteractSuite;
+
+typedef struct {
+    OfxUnused *get_colour;
+    OfxStatus (*set_colour)(void *context, const float colour[4]);
+    OfxStatus (*set_width)(void *context, float width);
+    OfxUnused *set_stipple;
+    OfxStatus (*draw)(void *context, int kind, const OfxPointD *points, int count);
+    OfxUnused *draw_text;
+} OfxDrawSuite;
+
+typedef struct {
+    OfxStatus (*time)(void *effect, OfxTime *);
+    OfxStatus (*go)(void *effect, OfxTime);
+    OfxUnused *bounds;
+} OfxTimeLineSuite;
 
 #if defined(__x86_64__) || defined(__aarch64__) || defined(_M_X64)
 _Static_assert(sizeof(OfxHost) == 16, "OfxHost");
@@ -118,7 +142,10 @@ _Static_assert(sizeof(OfxEffectSuite) == 104, "image effect suite");
 _Static_assert(sizeof(OfxParamSuite) == 144, "parameter suite");
 _Static_assert(sizeof(OfxMessageSuite) == 24, "message suite");
 _Static_assert(sizeof(OfxProgressSuite) == 24, "progress suite");
+_Static_assert(sizeof(OfxThreadSuite) == 72, "multithread suite");
 _Static_assert(sizeof(OfxInteractSuite) == 24, "interact suite");
+_Static_assert(sizeof(OfxDrawSuite) == 48, "draw suite");
+_Static_assert(sizeof(OfxTimeLineSuite) == 24, "time line suite");
 #endif
 
 #endif

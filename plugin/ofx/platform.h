@@ -23,7 +23,10 @@ bool platform_self(char *path, size_t size); /* the plugin's own binary */
 bool platform_cache(char *path, size_t size);
 char *platform_read(const char *path, size_t *size, size_t limit);
 bool platform_write(const char *folder, const char *name, const char *data, size_t size); /* whole */
-void platform_touch(const char *path);
+void platform_touch(const char *path); /* used now */
+void platform_absolute(char *into, size_t size, const char *path);
+char **platform_variables(void); /* NAME=value, then NULL */
+void *platform_symbol(const char *name); /* of what the host has loaded; NULL: it has none */
 
 /* shared memory */
 int memory_create(size_t size, void **map); /* a descriptor that cannot shrink, mapped; or -1 */

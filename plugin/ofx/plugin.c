@@ -2,13 +2,14 @@
 #include "plugin.h"
 
 #include "engine.h"
+#include "outline.h"
 #include "platform.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NODES = 12 };
+enum { NODES = 8 };
 
 Suites suites;
 const Json *declared;
@@ -28,15 +29,44 @@ static OfxStatus load(void) {
     suites.param = suite("OfxParameterSuite", 1);
     suites.message = suite("OfxMessageSuite", 2);
     suites.progress = suite("OfxProgressSuite", 1);
+    suites.threads = suite("OfxMultiThreadSuite", 1);
     suites.interact = suite("OfxInteractSuite", 1);
+    suites.draw = suite("OfxDrawSuite", 1);
+    suites.line = suite("OfxTimeLineSuite", 1);
     if (!suites.props || !suites.effect || !suites.param) return OFX_MISSING_HOST_FEATURE;
     int background = 0;
     char *name = NULL;
     suites.props->get_int(suites.host->host, "OfxImageEffectHostPropIsBackground", 0, &background);
     suites.props->get_string(suites.host->host, "OfxPropName", 0, &name);
     suites.background = background != 0;
-    engine_names(json_text(declared, "version", ""), name ? name : "OpenFX");
+    engine_names(json_word(declared, "version"), name ? name : "OpenFX");
     return OFX_OK;
+}
+
+int below(double number) {
+    int whole = (int)number;
+    return whole - (number < whole);
+}
+
+int nearest(double number) { return below(number + 0.5); }
+
+int above(double number) { return -below(-number); }
+
+const char *saying(const char *name) { return json_word(json_get(declared, "says"), name); }
+
+double prop_time(OfxProps in) {
+    double time = 0;
+    suites.props->get_double(in, "OfxPropTime", 0, &time);
+    return time;
+}
+
+OfxClip clip_connected(Instance *instance, const char *name) {
+    OfxClip clip;
+    OfxProps props;
+    int connected = 0;
+    if (suites.effect->clip_handle(instance->effect, name, &clip, &props) == OFX_OK)
+        suites.props->get_int(props, "OfxImageClipPropConnected", 0, &connected);
+    return connected ? clip : NULL;
 }
 
 void tell(Instance *instance, const char *type, const char *message) {
@@ -60,7 +90,7 @@ const char *param_string(Instance *instance, const char *name) {
     return value ? value : "";
 }
 
-static Instance *instance_of(OfxEffect effect) {
+Instance *instance_of(OfxEffect effect) {
     OfxProps props;
     void *found = NULL;
     if (suites.effect->get_properties(effect, &props) == OFX_OK)
@@ -77,7 +107,7 @@ static OfxStatus create(const Json *node, OfxEffect effect) {
     }
     made->node = node;
     made->effect = effect;
-    pthread_mutex_init(&made->lock, NULL);
+    made->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     if (suites.effect->get_params(effect, &made->params) != OFX_OK ||
         suites.effect->clip_handle(effect, "Source", &made->source, NULL) != OFX_OK ||
         suites.effect->clip_handle(effect, "Output", &made->output, NULL) != OFX_OK ||
@@ -93,50 +123,45 @@ static OfxStatus create(const Json *node, OfxEffect effect) {
 
 static OfxStatus destroy(Instance *instance) {
     if (!instance) return OFX_OK;
+    outline_forget(instance);
+    answer_free(instance, instance->ready);
     recipe_free(&instance->known);
     engine_free(instance->engine);
-    pthread_mutex_destroy(&instance->lock);
     free(instance);
     return OFX_OK;
 }
 
 static OfxStatus changed(Instance *instance, OfxProps in) {
     char *name = NULL, *reason = NULL;
-    double time = 0;
     suites.props->get_string(in, "OfxPropName", 0, &name);
     suites.props->get_string(in, "OfxPropChangeReason", 0, &reason);
-    suites.props->get_double(in, "OfxPropTime", 0, &time);
     if (!instance || !name) return OFX_REPLY_DEFAULT;
     bool edited = reason && !strcmp(reason, "OfxChangeUserEdited");
     if (edited) {
         engine_hope(instance->engine);
         tell(instance, "", NULL);
     }
+    if (reason && strcmp(reason, "OfxChangeTime") && strncmp(name, "clicks_", 7)) outline_forget(instance);
     if (!strcmp(name, PARAM_RECIPE)) { /* undo, redo, a pasted node */
         pthread_mutex_lock(&instance->lock);
         recipe_free(&instance->known);
         recipe_read(&instance->known, param_string(instance, PARAM_RECIPE));
         pthread_mutex_unlock(&instance->lock);
     }
-    if (edited && !strcmp(name, PARAM_TRACK)) track(instance, time);
+    if (edited && !strncmp(name, PARAM_TRACK, sizeof PARAM_TRACK - 1)) track(instance, prop_time(in), name);
     return OFX_OK;
 }
 
 /* Every input is looked at as a whole: a part of a picture has another digest. */
 static OfxStatus regions(Instance *instance, OfxProps in, OfxProps out) {
-    double time = 0;
+    double time = prop_time(in);
     char property[200];
     OfxRectD area;
-    suites.props->get_double(in, "OfxPropTime", 0, &time);
     const Json *clips = json_get(instance->node, "clips");
     for (const Json *at = clips ? clips->child : NULL; at; at = at->next) {
-        OfxClip clip;
-        OfxProps props;
-        int connected = 0;
-        const char *name = json_text(at, "name", "");
-        if (suites.effect->clip_handle(instance->effect, name, &clip, &props) != OFX_OK) continue;
-        suites.props->get_int(props, "OfxImageClipPropConnected", 0, &connected);
-        if (!connected || suites.effect->clip_rod(clip, time, &area) != OFX_OK) continue;
+        const char *name = json_word(at, "name");
+        OfxClip clip = clip_connected(instance, name);
+        if (!clip || suites.effect->clip_rod(clip, time, &area) != OFX_OK) continue;
         snprintf(property, sizeof property, "OfxImageClipPropRoI_%s", name);
         const double sides[4] = {area.x1, area.y1, area.x2, area.y2};
         for (int i = 0; i < 4; i++) suites.props->set_double(out, property, i, sides[i]);
@@ -145,20 +170,15 @@ static OfxStatus regions(Instance *instance, OfxProps in, OfxProps out) {
 }
 
 static OfxStatus definition(Instance *instance, OfxProps in, OfxProps out) {
-    double time = 0;
     OfxRectD area;
-    suites.props->get_double(in, "OfxPropTime", 0, &time);
-    if (suites.effect->clip_rod(instance->source, time, &area) != OFX_OK) return OFX_REPLY_DEFAULT;
+    if (suites.effect->clip_rod(instance->source, prop_time(in), &area) != OFX_OK) return OFX_REPLY_DEFAULT;
     const double sides[4] = {area.x1, area.y1, area.x2, area.y2};
     for (int i = 0; i < 4; i++) suites.props->set_double(out, "OfxImageEffectPropRegionOfDefinition", i, sides[i]);
     return OFX_OK;
 }
 
 static OfxStatus preferences(OfxProps out) {
-    suites.props->set_string(out, "OfxImageClipPropComponents_Source", 0, "OfxImageComponentRGBA");
-    suites.props->set_string(out, "OfxImageClipPropComponents_Output", 0, "OfxImageComponentRGBA");
-    suites.props->set_string(out, "OfxImageEffectPropPreMultiplication", 0, "OfxImageAlphaPremultiplied");
-    suites.props->set_int(out, "OfxImageEffectFrameVarying", 0, 1);
+    tell_props(out, json_get(declared, "preferences"));
     return OFX_OK;
 }
 
@@ -171,7 +191,7 @@ static OfxStatus act(int which, const char *action, const void *handle, OfxProps
         return OFX_OK;
     }
     if (!strcmp(action, "OfxActionDescribe")) return describe(node, effect);
-    if (!strcmp(action, "OfxImageEffectActionDescribeInContext")) return describe_in_context(node, effect, in);
+    if (!strcmp(action, "OfxImageEffectActionDescribeInContext")) return describe_in_context(node, effect);
     if (!strcmp(action, "OfxActionCreateInstance")) return create(node, effect);
     Instance *instance = effect && suites.effect ? instance_of(effect) : NULL;
     if (!strcmp(action, "OfxActionDestroyInstance")) return destroy(instance);
@@ -190,9 +210,8 @@ static OfxStatus act(int which, const char *action, const void *handle, OfxProps
     static OfxStatus entry_##n(const char *action, const void *handle, OfxProps in, OfxProps out) { \
         return act(n, action, handle, in, out); \
     }
-ENTRY(0) ENTRY(1) ENTRY(2) ENTRY(3) ENTRY(4) ENTRY(5) ENTRY(6) ENTRY(7) ENTRY(8) ENTRY(9) ENTRY(10) ENTRY(11)
-static OfxEntry *const entries[NODES] = {entry_0, entry_1, entry_2, entry_3, entry_4,  entry_5,
-                                         entry_6, entry_7, entry_8, entry_9, entry_10, entry_11};
+ENTRY(0) ENTRY(1) ENTRY(2) ENTRY(3) ENTRY(4) ENTRY(5) ENTRY(6) ENTRY(7)
+static OfxEntry *const entries[NODES] = {entry_0, entry_1, entry_2, entry_3, entry_4, entry_5, entry_6, entry_7};
 
 static void set_host(OfxHost *host) { suites.host = host; }
 
@@ -202,10 +221,9 @@ static void read_nodes(void) {
     char path[4096];
     size_t size;
     if (description || !platform_self(path, sizeof path - 40)) return;
-    char *slash = strrchr(path, '/');
-    if (!slash) return;
-    *slash = 0;
-    strcat(path, "/../Resources/nodes.json");
+    size_t end = strlen(path);
+    while (end && path[end - 1] != '/') end--;
+    snprintf(path + end, sizeof path - end, "../Resources/nodes.json");
     char *data = platform_read(path, &size, 4 << 20);
     description = data ? json_parse(data, size) : NULL;
     free(data);
@@ -213,7 +231,7 @@ static void read_nodes(void) {
     const Json *list = json_get(declared, "nodes");
     for (const Json *at = list ? list->child : NULL; at && count < NODES; at = at->next, count++) {
         nodes[count] = at;
-        plugins[count] = (OfxPlugin){"OfxImageEffectPluginAPI", 1, json_text(at, "id", ""),
+        plugins[count] = (OfxPlugin){"OfxImageEffectPluginAPI", 1, json_word(at, "id"),
                                      (unsigned)json_number(at, "version", 1), 0, set_host, entries[count]};
     }
 }

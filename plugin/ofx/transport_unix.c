@@ -23,8 +23,10 @@ enum { LONGEST = 107 };
 
 static bool own(const char *path) {
     struct stat status;
-    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == getuid() &&
-           !(status.st_mode & 077);
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool well = folder >= 0 && fstat(folder, &status) == 0 && status.st_uid == getuid() && !(status.st_mode & 077);
+    close(folder);
+    return well;
 }
 
 static bool folder(const char *version, char *path, size_t size) {
@@ -52,11 +54,12 @@ int transport_connect(const char *version) {
     char path[4096];
     if (transport_private()) snprintf(path, sizeof path, "%s", getenv("ROTOGRAPH_SOCKET"));
     else {
-        if (!folder(version, path, sizeof path - 20)) return -1;
-        strcat(path, "/engine.socket");
+        char place[4000];
+        if (!folder(version, place, sizeof place)) return -1;
+        snprintf(path, sizeof path, "%s/engine.socket", place);
     }
     if (strlen(path) > LONGEST) return -1;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (made < 0) return -1;
     struct ucred peer;
@@ -108,33 +111,33 @@ long transport_receive(int connection, void *data, size_t size, int descriptors[
                              .msg_controllen = sizeof beside.room};
     long came = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
     if (came < 0) return errno == EAGAIN || errno == EINTR ? -1 : 0;
-    for (struct cmsghdr *at = CMSG_FIRSTHDR(&message); at; at = CMSG_NXTHDR(&message, at))
-        if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_RIGHTS) {
-            size_t bytes = at->cmsg_len - CMSG_LEN(0);
-            memcpy(descriptors, CMSG_DATA(at), bytes < 4 * sizeof(int) ? bytes : 4 * sizeof(int));
-        }
+    /* descriptors of one sending only come at a time */
+    const struct cmsghdr *at = CMSG_FIRSTHDR(&message);
+    if (at && at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_RIGHTS) {
+        size_t bytes = at->cmsg_len - CMSG_LEN(0);
+        memcpy(descriptors, CMSG_DATA(at), bytes < 4 * sizeof(int) ? bytes : 4 * sizeof(int));
+    }
     return came;
 }
 
 long transport_start(const char *version) {
-    char log[4096];
-    if (!folder(version, log, sizeof log - 20)) return -1;
-    strcat(log, "/engine.log");
+    char place[4000], log[4096];
+    if (!folder(version, place, sizeof place)) return -1;
+    snprintf(log, sizeof log, "%s/engine.log", place);
     const char *named = getenv("ROTOGRAPH_ENGINE");
     const char *program = named && *named ? named : "rotograph";
-    struct stat status;
-    int fresh = stat(log, &status) || status.st_size > 1 << 20 ? O_TRUNC : O_APPEND;
     pid_t child = fork();
     if (child != 0) return child;
-    int nothing = open("/dev/null", O_RDWR), errors = open(log, O_WRONLY | O_CREAT | fresh, 0600);
+    int nothing = open("/dev/null", O_RDWR), errors = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    struct stat status;
+    if (fstat(errors, &status) == 0 && status.st_size > 1 << 20 && ftruncate(errors, 0)) errors = -1;
     dup2(nothing, 0);
     dup2(nothing, 1);
     dup2(errors >= 0 ? errors : nothing, 2);
     for (int i = 3; i < 1024; i++) close(i);
     /* a host's libraries are not the engine's */
     unsetenv("LD_PRELOAD");
-    sigset_t none;
-    sigemptyset(&none);
+    sigset_t none = {0};
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (chdir("/") == 0) execlp(program, program, "serve", "--detach", (char *)NULL);
     _exit(127);
@@ -158,38 +161,53 @@ double transport_seconds(void) {
 bool platform_self(char *path, size_t size) {
     Dl_info found;
     if (!dladdr((void *)platform_self, &found) || !found.dli_fname || strlen(found.dli_fname) >= size) return false;
-    strcpy(path, found.dli_fname);
+    memcpy(path, found.dli_fname, strlen(found.dli_fname) + 1);
     return true;
+}
+
+void *platform_symbol(const char *name) {
+    static const char *const libraries[] = {"libGL.so.1", "libOpenGL.so.0"};
+    void *found = dlsym(RTLD_DEFAULT, name);
+    for (int i = 0; i < 2 && !found; i++) { /* there, but for others' eyes only */
+        void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
+        if (!library) continue;
+        found = dlsym(library, name);
+        dlclose(library);
+    }
+    return found;
+}
+
+void platform_absolute(char *into, size_t size, const char *path) {
+    char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    snprintf(into, size, "%s%s%s", here ? here : "", here ? "/" : "", path);
+    free(here);
 }
 
 bool platform_cache(char *path, size_t size) {
     const char *named = getenv("ROTOGRAPH_CACHE"), *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (named && named[0] == '/') snprintf(path, size, "%s", named);
-    else if (named && *named) {
-        char *here = getcwd(NULL, 0);
-        snprintf(path, size, "%s/%s", here ? here : "", named);
-        free(here);
-    } else if (base && *base) snprintf(path, size, "%s/rotograph", base);
+    if (named && *named) platform_absolute(path, size, named);
+    else if (base && *base) snprintf(path, size, "%s/rotograph", base);
     else if (home && *home) snprintf(path, size, "%s/.cache/rotograph", home);
     else return false;
     return true;
 }
 
 char *platform_read(const char *path, size_t *size, size_t limit) {
-    FILE *file = fopen(path, "rbe");
-    if (!file) return NULL;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
     char *data = NULL;
-    if (fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) && (size_t)status.st_size <= limit) {
-        *size = (size_t)status.st_size;
-        data = malloc(*size + 1);
-        if (data && fread(data, 1, *size, file) == *size) data[*size] = 0;
-        else {
+    if (file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode) && (size_t)status.st_size <= limit &&
+        (data = malloc((size_t)status.st_size + 1))) {
+        long got = 1;
+        *size = 0;
+        while (*size < (size_t)status.st_size && (got = read(file, data + *size, (size_t)status.st_size - *size)) > 0) *size += (size_t)got;
+        data[*size] = 0;
+        if (got <= 0) {
             free(data);
             data = NULL;
         }
     }
-    fclose(file);
+    if (file >= 0) close(file);
     return data;
 }
 
@@ -208,7 +226,8 @@ bool platform_write(const char *folder_path, const char *name, const char *data,
     snprintf(path, sizeof path, "%s", folder_path);
     make_folders(path);
     snprintf(path, sizeof path, "%s/%s", folder_path, name);
-    snprintf(temporary, sizeof temporary, "%s.%ld.%lx.part", path, (long)getpid(), (long)(transport_seconds() * 1e9));
+    /* two at the same moment: one of them is not written */
+    snprintf(temporary, sizeof temporary, "%s.%llx.part", path, (unsigned long long)(transport_seconds() * 1e9));
     int made = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (made < 0) return false;
     bool well = write(made, data, size) == (ssize_t)size;
@@ -218,4 +237,13 @@ bool platform_write(const char *folder_path, const char *name, const char *data,
     return false;
 }
 
-void platform_touch(const char *path) { utimensat(AT_FDCWD, path, NULL, 0); }
+/* In whole seconds: the store counts readings in what is below them. */
+void platform_touch(const char *path) {
+    struct timespec now[2];
+    clock_gettime(CLOCK_REALTIME, &now[1]);
+    now[1].tv_nsec = 0;
+    now[0] = now[1];
+    utimensat(AT_FDCWD, path, now, 0);
+}
+
+char **platform_variables(void) { return environ; }

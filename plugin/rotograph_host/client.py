@@ -7,6 +7,7 @@ It starts the engine when none runs. Should the engine die, that is seen at once
 repeated on a new one: nothing that was finished is computed again.
 """
 
+import json
 import os
 import threading
 import time
@@ -136,6 +137,12 @@ class Client:
         if told is not None:
             told(value)
         return [Matte(self._link, entry) for entry in value["mattes"]]
+
+    def freeze(self, graph, folder, environment, node, layer, frame, **more):
+        """What the first correction of a layer on a frame would freeze there: a prompt, or None."""
+        more.update(node=node, layer=layer, frames=[frame])
+        found = self._work("freeze", graph, folder, environment, more)["prompt"]
+        return json.loads(found) if found else None
 
     def lacking(self, digests):
         """Which of these frames the engine lacks."""

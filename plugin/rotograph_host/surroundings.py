@@ -42,6 +42,9 @@ def environment(ocio=None, store=None):
     device = os.environ.get("ROTOGRAPH_DEVICE")
     if device:
         made["device"] = device
+    policy = os.environ.get("ROTOGRAPH_LICENCE_POLICY")
+    if policy:
+        made["licences"] = policy
     variables = context(ocio)
     if variables:
         made["variables"] = variables

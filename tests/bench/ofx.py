@@ -1,8 +1,8 @@
 """What the plugin costs a host, when everything is known: python tests/bench/ofx.py
 
 A 4096x2160 picture whose matte is in the store, against one copy of the same bytes plus hashing
-them as docs/wire.md says; and 1080p frames scrubbed over and over. The test host is in Python, so
-what it does itself (laying out the picture) is measured apart and left out.
+them as docs/wire.md says, turn by turn; and 1080p frames scrubbed over and over. The test host is
+in Python, so what it does itself (laying out the picture) is measured apart and left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,33 +33,33 @@ def host_module():
     return module
 
 
-def timed(node) -> list[float]:
-    """Seconds of each render action alone, without what the host does around it."""
-    took: list[float] = []
+def timed(node) -> list[tuple[float, float]]:
+    """(seconds, seconds of all threads' computing) of each action that a frame takes."""
+    took: list[tuple[float, float]] = []
     call = node.call
 
     def measured(action, *given):
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), time.process_time()
         answer = call(action, *given)
         if action.endswith(("Render", "GetFramesNeeded")):
-            took.append(time.perf_counter() - began)
+            took.append((time.perf_counter() - began, time.process_time() - computed))
         return answer
 
     node.call = measured
     return took
 
 
-def measure(ofx, width: int, height: int, frames: int, rounds: int) -> list[float]:
-    """Seconds of the plugin for each of ``rounds`` frames that are in the store."""
+def frames_of(ofx, name: str, width: int, height: int, frames: int, rounds: int) -> Iterator[float]:
+    """Seconds of the plugin for each of ``rounds`` frames that are in the store, and computing."""
     host = ofx.host.Host(ofx.build_plugin.build(), ofx.host.NATRON_RENDERER, (width, height))
     rng = np.random.default_rng(1)
     plate = {}
     for i in range(frames):
-        pixels = rng.random((height, width, 4), np.float32)
+        pixels = 0.1 * rng.random((height, width, 4), np.float32)
         pixels[200:400, 300 + i : 500 + i, :3] += 2
         plate[1001 + i] = pixels
     prompts = '[{"frame": 1001, "layer": "hero", "box": [300, 200, 500, 400]}]'
-    node = host.instance("Segment", prompts=prompts)
+    node = host.instance(name, prompts=prompts)
     source = ofx.source(plate)
     node.wire("Source", source)
     laid = {}
@@ -75,32 +76,53 @@ def measure(ofx, width: int, height: int, frames: int, rounds: int) -> list[floa
     took = timed(node)
     for turn in range(rounds):
         node.render(1001 + turn % frames)
+        yield tuple(map(sum, zip(*took, strict=True)))
+        took.clear()
     ofx.host.laid_out = lay
     assert host.faults == []
     host.unload()
-    return [a + b for a, b in zip(took[::2], took[1::2], strict=True)]
+
+
+def large(ofx, name: str) -> str:
+    """A 4096x2160 frame against a copy and a hash of it, in turns."""
+    pixels = np.random.default_rng(0).random((2160, 4096, 4), np.float32)
+    room = np.zeros_like(pixels)
+    box = Box(0, 0, 4096, 2160)
+    image = Image(ImageSpec(box, box, tuple("RGBA")), pixels)
+    plain, plugin = [], []
+    for took in frames_of(ofx, name, 4096, 2160, 1, 9):
+        plugin.append(took)
+        began, computed = time.perf_counter(), time.process_time()
+        np.copyto(room, pixels)
+        pixel_digest(image)
+        plain.append((time.perf_counter() - began, time.process_time() - computed))
+    ratios = [
+        statistics.median(a[k] / b[k] for a, b in zip(plugin, plain, strict=True)) for k in (0, 1)
+    ]
+    base, own = (1000 * statistics.median(t[0] for t in times) for times in (plain, plugin))
+    return (
+        f"{name} 4096x2160: copying and hashing {base:.0f} ms, plugin {own:.0f} ms: "
+        f"{ratios[0]:.2f} times ({ratios[1]:.2f} times its computing)"
+    )
+
+
+def small(ofx, name: str) -> str:
+    """1080p scrubbed over ten frames."""
+    took = list(frames_of(ofx, name, 1920, 1080, 10, 80))
+    wall, computing = (statistics.median(t[k] for t in took) for k in (0, 1))
+    return (
+        f"{name} 1920x1080 over cached frames: {1000 * wall:.1f} ms, {1 / wall:.0f} a second "
+        f"({1000 * computing:.1f} ms of computing in the host)"
+    )
 
 
 def main() -> None:
     ofx = host_module()
     with tempfile.TemporaryDirectory() as folder, Private(COMMAND) as engine:
         os.environ.update(ROTOGRAPH_SOCKET=engine.address, ROTOGRAPH_CACHE=folder)
-        pixels = np.random.default_rng(0).random((2160, 4096, 4), np.float32)
-        room = np.zeros_like(pixels)
-        box = Box(0, 0, 4096, 2160)
-        image = Image(ImageSpec(box, box, tuple("RGBA")), pixels)
-        base = []
-        for _ in range(5):
-            began = time.perf_counter()
-            np.copyto(room, pixels)
-            pixel_digest(image)
-            base.append(time.perf_counter() - began)
-        plain = statistics.median(base)
-        large = statistics.median(measure(ofx, 4096, 2160, 1, 7))
-        small = statistics.median(measure(ofx, 1920, 1080, 4, 40))
-    print(f"4096x2160: copying and hashing {1000 * plain:.0f} ms, plugin {1000 * large:.0f} ms, "
-          f"{large / plain:.2f} times")  # fmt: skip
-    print(f"1920x1080 over cached frames: {1000 * small:.1f} ms, {1 / small:.0f} frames a second")
+        for name in sys.argv[1:] or ("Segment", "Roto"):
+            print(large(ofx, name), flush=True)
+            print(small(ofx, name), flush=True)
 
 
 if __name__ == "__main__":

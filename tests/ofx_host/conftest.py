@@ -139,10 +139,16 @@ def write_plate(
 
 
 def rendered(
-    engine: Private, folder: Path, nodes: dict[str, Any], last: str, pattern: str, frames: list[int]
+    engine: Private,
+    folder: Path,
+    nodes: dict[str, Any],
+    last: str,
+    pattern: str,
+    frames: list[int],
+    **read: Any,
 ) -> dict[int, np.ndarray]:
     """What ``rotograph render`` makes of a graph: frame -> alpha (h, w), row 0 at the bottom."""
-    graph = {"plate": {"type": "Read", "file": pattern}, **nodes}
+    graph = {"plate": {"type": "Read", "file": pattern, **read}, **nodes}
     graph["out"] = {
         "type": "Write",
         "inputs": {"image": last},
@@ -150,6 +156,7 @@ def rendered(
         "pixel_type": "float",
     }
     environment = {"store": str(folder / "store")}
+    folder.mkdir(parents=True, exist_ok=True)
     with Client("test", engine.address) as client:
         done = client.render({"rotograph": 1, "nodes": graph}, folder, environment, frames=frames)
     assert not done["errors"]
@@ -207,3 +214,9 @@ def wired_graph():
 @pytest.fixture(name="write_plate")
 def write_plate_fixture():
     return write_plate
+
+
+@pytest.fixture
+def graph_files():
+    """``graph_files(engine, folder, nodes, last, pattern, frames)``: a graph of files there are."""
+    return rendered

@@ -8,6 +8,9 @@ Pictures are numpy arrays ``(height, width, 4)`` float32, row 0 at the bottom, a
 from __future__ import annotations
 
 import ctypes as c
+import os
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,6 +162,7 @@ class Effect:
         self.held: list[Any] = []
         self.abort: Callable[[], bool] = lambda: False
         self.polls: list[float] = []
+        self.away = 0.0  # seconds that this host itself took
         self.scale = (1.0, 1.0)
         self.padding, self.reverse = 0, False
         self.shrink: Callable[[Frame], Frame] | None = None
@@ -343,6 +347,7 @@ class Host:
         self._kept: list[Any] = []
         self._suites = self._make_suites()
         self.longest = 0.0
+        self.threads = os.cpu_count() or 1
         self._props = Props(
             self,
             OfxPropName=[profile.name],
@@ -372,12 +377,13 @@ class Host:
         self.faults.append(text)
 
     def clock_start(self, effect: Effect) -> None:
-        effect.polls = []
+        effect.away = 0.0
+        effect.polls = [time.monotonic()]
 
     def clock_end(self, effect: Effect) -> None:
-        gaps = np.diff(effect.polls)
-        if len(gaps):
-            self.longest = max(self.longest, float(gaps.max()))
+        """The longest time without a look at abort, what this host itself took left out."""
+        effect.polls.append(time.monotonic() - effect.away)
+        self.longest = max(self.longest, float(np.diff(effect.polls).max()))
 
     # -- suites -----------------------------------------------------------------------------
 
@@ -443,6 +449,11 @@ class Host:
             ]),
             ("OfxProgressSuite", 1): table([
                 (self._nothing, [p, s]), (self._progress, [p, d]), (self._nothing, [p]),
+            ]),
+            ("OfxMultiThreadSuite", 1): table([
+                (self._threads, [c.CFUNCTYPE(None, c.c_uint, c.c_uint, p), c.c_uint, p]),
+                (self._thread_count, [c.POINTER(c.c_uint)]),
+                None, None, None, None, None, None, None,
             ]),
             ("OfxInteractSuite", 1): table([None, (self._nothing, [p]), (self._nothing, [p, pp])]),
         }  # fmt: skip
@@ -513,7 +524,14 @@ class Host:
             props[0] = found.props.handle
         return OK
 
-    def _clip_image(self, handle: int, time: float, _region: int, into: Any) -> int:
+    def _clip_image(self, handle: int, at: float, region: int, into: Any) -> int:
+        began = time.monotonic()
+        try:
+            return self._hand_out(handle, at, region, into)
+        finally:
+            self._of(handle).owner.away += time.monotonic() - began
+
+    def _hand_out(self, handle: int, time: float, _region: int, into: Any) -> int:
         clip = self._of(handle)
         effect = clip.owner
         if clip.name == "Output":
@@ -576,10 +594,8 @@ class Host:
         return OK
 
     def _abort(self, handle: int) -> int:
-        import time
-
         effect = self._of(handle)
-        effect.polls.append(time.monotonic())
+        effect.polls.append(time.monotonic() - effect.away)
         return int(effect.abort())
 
     def _param_define(self, effect: int, kind: bytes, name: bytes, into: Any) -> int:
@@ -633,6 +649,19 @@ class Host:
 
     def _message(self, *_: Any) -> int:
         return OK
+
+    def _threads(self, function: Callable[..., None], count: int, given: int) -> int:
+        """Run a function of the plugin in so many threads, which call nothing of the host."""
+        rest = [threading.Thread(target=function, args=(i, count, given)) for i in range(1, count)]
+        for thread in rest:
+            thread.start()
+        function(0, count, given)
+        for thread in rest:
+            thread.join()
+        return OK
+
+    def _thread_count(self, into: Any) -> None:
+        into[0] = self.threads
 
     def _persistent(self, handle: int, kind: bytes, _id: bytes, form: bytes, text: bytes) -> int:
         if form != b"%s":

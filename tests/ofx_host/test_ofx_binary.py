@@ -6,10 +6,13 @@ import ctypes
 import json
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from rotograph.generate.ofx import nodes_text
+from rotograph.generate.ofx_says import SAYS
 from rotograph.graph import installed_nodes
 
 
@@ -69,3 +72,26 @@ def test_a_number_out_of_range_is_no_plugin(binary):
     assert library.OfxGetNumberOfPlugins() == 6
     assert library.OfxGetPlugin(6) is None
     assert library.OfxGetPlugin(-1) is None
+
+
+PLATFORM = ("transport_unix.c", "memory_linux.c")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["aarch64-macos", "x86_64-windows-gnu"])
+def test_all_but_two_files_are_the_same_on_every_platform(target, tmp_path):
+    """That they compile there; nobody has run them there."""
+    sources = Path(__file__).resolve().parents[2] / "plugin" / "ofx"
+    for source in sorted(sources.glob("*.c")):
+        if source.name not in PLATFORM:
+            command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=c11", "-c"]
+            made = [str(source), "-o", str(tmp_path / "made.o")]
+            done = subprocess.run([*command, *made], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+
+def test_what_the_plugin_says_lies_in_nodes_json():
+    sources = Path(__file__).resolve().parents[2] / "plugin" / "ofx"
+    text = "".join(path.read_text(encoding="utf-8") for path in sources.glob("*.c"))
+    used = set(re.findall(r'(?:saying|work_say)\((?:&?work, )?"([^"]+)"\)', text))
+    assert used == set(SAYS)

@@ -8,6 +8,7 @@ import threading
 import time
 
 import numpy as np
+import PyOpenColorIO as ocio
 import pytest
 
 from rotograph.client import COMMAND, Client, Private
@@ -154,7 +155,7 @@ def test_track_reports_its_progress_and_rendering_is_a_look_up_then(
     assert node.message is None
     assert len(node.reports) >= 2
     kept = json.loads(node["recipe"])
-    assert sorted(kept["frames"]) == [str(f) for f in sorted(plate)]
+    assert sorted(kept["plates"]["plate"]["frames"]) == [str(f) for f in sorted(plate)]
     wanted = render_graph(roto_graph, "refine", [1001, 1005])
     for frame in (1001, 1005):
         assert node.frames_needed(frame)["Source"] == (frame, frame)
@@ -217,27 +218,6 @@ def test_a_changed_plate_is_never_silently_stale(
     assert np.array_equal(blade.render(1004).pixels[..., 3], wanted[1004])
 
 
-def test_an_alpha_that_somebody_changed_is_told(opened, hosts, source, plate, prompts):
-    """A Grade on alpha between two nodes: the plate is known still, and the node says which."""
-    host = opened()
-    segment = host.instance("Segment", prompts=prompts)
-    segment.wire("Source", source(plate))
-    before = hosts.downstream(segment, 1001, 1005)
-
-    def graded(time):
-        shown = before.picture(time)
-        pixels = shown.pixels.copy()
-        pixels[..., 3] *= 0.5
-        return hosts.Frame(pixels, shown.origin)
-
-    track = host.instance("Track", prompts=prompts)
-    track.wire("Source", hosts.Source(graded, 1001, 1005, rod=before.rod))
-    assert track.render(1002) is not None
-    kind, said = track.message
-    assert kind == "OfxMessageMessage"
-    assert "alpha" in said
-
-
 def test_a_chain_wired_in_the_wrong_order_says_what_is_missing(opened, source, plate):
     node = opened().instance("Refine")
     node.wire("Source", source(plate))
@@ -263,10 +243,60 @@ def test_prompts_that_are_no_json_are_refused_by_name(opened, source, plate):
     assert node.message[1] == "Prompts: are not understood; undo the last edit"
 
 
-def test_an_input_that_cannot_be_used_yet_is_refused(opened, source, plate, prompts):
-    """A matte without what the artist wired would be a wrong one."""
+def test_a_host_is_never_kept_waiting_for_long(opened, source, plate, prompts):
+    """50 ms at most between two looks at abort, while the engine computes and while it does not."""
+    large = big(plate, 20)
+    node = opened(project=(1920, 1440)).instance("Segment", prompts=scaled(prompts, 20))
+    node.wire("Source", source(large))
+    longest = []
+    for _ in range(4):  # a busy machine may hold up anybody once
+        host = node.host
+        host.longest = 0.0
+        node["model"] = "classic"
+        assert node.render(1003) is not None, node.message
+        longest.append(host.longest)
+    assert min(longest) < 0.05
+    assert longest[0] < 0.25
+
+
+# -- what of the host's process goes along ----------------------------------------------------
+
+
+def test_the_hosts_variables_go_with_every_request(
+    opened, source, plate, prompts, tmp_path, monkeypatch
+):
+    """An OCIO config that names a show's variable: the engine has never heard of it."""
+    config = ocio.Config.CreateFromFile("ocio://default")
+    way = ocio.FileTransform("$SHOT.spi1d", interpolation=ocio.INTERP_LINEAR)
+    config.addColorSpace(ocio.ColorSpace(name="of the shot", toReference=way))
+    config.addEnvironmentVar("SHOT", "nothing")
+    config.setSearchPath(str(tmp_path))
+    (tmp_path / "config.ocio").write_text(config.serialize())
+    (tmp_path / "sh010.spi1d").write_text(
+        "Version 1\nFrom 0.0 1.0\nLength 2\nComponents 1\n{\n0.0\n1.0\n}\n"
+    )
+    monkeypatch.setenv("OCIO", str(tmp_path / "config.ocio"))
+    node = opened().instance("Roto", prompts=prompts, colour_space="of the shot")
+    node.wire("Source", source(plate))
+    monkeypatch.setenv("SHOT", "sh999")
+    assert node.render(1002) is None
+    assert "shot" in node.message[1]
+    monkeypatch.setenv("SHOT", "sh010")
+    assert node.render(1002) is not None, node.message
+
+
+def test_a_licence_policy_may_not_be_looser_than_the_studios(
+    opened, source, plate, prompts, tmp_path, monkeypatch
+):
+    (tmp_path / "studio.toml").write_text('licence_policy = "commercial"\n')
+    monkeypatch.setenv("ROTOGRAPH_MODELS", str(tmp_path))
     node = opened().instance("Roto", prompts=prompts)
     node.wire("Source", source(plate))
-    node.wire("garbage", source(plate))
+    monkeypatch.setenv("ROTOGRAPH_LICENCE_POLICY", "any")
     assert node.render(1002) is None
-    assert "garbage" in node.message[1]
+    assert "this studio allows 'commercial'" in node.message[1]
+    monkeypatch.setenv("ROTOGRAPH_LICENCE_POLICY", "whatever")
+    assert node.render(1002) is None
+    assert "ROTOGRAPH_LICENCE_POLICY" in node.message[1]
+    monkeypatch.setenv("ROTOGRAPH_LICENCE_POLICY", "commercial")
+    assert node.render(1002) is not None, node.message

@@ -69,7 +69,7 @@ def test_the_hosts_table_is_what_is_generated():
 def test_the_group_around_the_plugin_links_every_knob(node):
     found = group(f"Rotograph{node.name}")
     links = {u.name: u for u in found.user if u.kind == 41}
-    shown = [own.name for own in hosted.OWN]
+    shown = [own.name for own in node.shown]
     assert list(links) == shown + [knob.name for knob in node.knobs]
     for knob in node.knobs:
         said = links[knob.name].options
@@ -82,15 +82,18 @@ def test_the_group_around_the_plugin_links_every_knob(node):
     assert _numbers(found) == {port: n for n, (port, _) in enumerate(node.ports)}
 
 
-def test_the_plugins_own_parameters_are_those_of_its_source():
+def test_every_parameter_that_the_plugins_source_names_is_there():
     source = (PROJECT / "plugin" / "ofx" / "plugin.h").read_text(encoding="utf-8")
     named = set(re.findall(r'#define PARAM_\w+ "(\w+)"', source))
-    assert {own.name for own in hosted.OWN} == named - {"recipe"}
-    said = (PROJECT / "plugin" / "ofx" / "describe.c").read_text(encoding="utf-8")
-    joined = re.sub(r'"\s*\n\s*"', "", said)
-    for own in hosted.OWN:
-        for text in (own.label, own.help, *own.choices):
-            assert f'"{text}"' in joined
+    assert named
+    assert named <= {own.name for node in NODES for own in node.own}
+
+
+def test_only_nodes_that_take_prompts_have_what_clicks_need():
+    clicked = {n.name for n in NODES if any(own.name.startswith("clicks_") for own in n.own)}
+    assert clicked == {n.name for n in NODES if any(k.declared.kind == "prompts" for k in n.knobs)}
+    both = next(own for n in NODES if n.name == "Roto" for own in n.own if own.name == "clicks_for")
+    assert both.choices == ("Prompts", "Corrections")
 
 
 def _numbers(found):

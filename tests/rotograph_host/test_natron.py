@@ -9,7 +9,7 @@ import types
 import pytest
 
 from rotograph import Graph, exr
-from rotograph.generate.hosted import OWN, hosted_nodes
+from rotograph.generate.hosted import hosted_nodes
 
 KINDS = {"float": "Double", "int": "Int", "bool": "Boolean", "choice": "Choice", "file": "File"}
 BOX = '[{"frame": 1001, "layer": "disc", "box": [21, 17, 79, 75]}]'
@@ -22,8 +22,8 @@ def loaded(natron):
         natron.plugins[node.identifier] = {
             k.name: KINDS.get(k.declared.kind, "String") for k in node.knobs
         }
-        own = {"button": "Button", "choice": "Choice", "text": "String"}
-        natron.plugins[node.identifier].update({o.name: own[o.kind] for o in OWN})
+        own = {"button": "Button", "choice": "Choice", "text": "String", "bool": "Boolean"}
+        natron.plugins[node.identifier].update({o.name: own[o.kind] for o in node.shown})
     return natron
 
 

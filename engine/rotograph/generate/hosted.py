@@ -15,10 +15,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rotograph.declare import Input, NodeType
 from rotograph.generate.docs import range_text
+from rotograph.generate.own import Own, own_params
 from rotograph.graph import installed_nodes
 from rotograph.parameter import Param
 from rotograph.whole import write_whole
@@ -66,44 +67,6 @@ class Knob:
 
 
 @dataclass(frozen=True)
-class Own:
-    """A parameter that the plugin gives every node, beside the declared ones (plugin/ofx)."""
-
-    name: str
-    kind: Literal["button", "choice", "text"]
-    label: str
-    help: str
-    choices: tuple[str, ...] = ()
-
-
-OWN = (
-    Own(
-        "track_button",
-        "button",
-        "Track",
-        "Look at the whole plate and compute every frame in the engine, with progress; press again "
-        "after an edit. Rendering is a look-up then.",
-    ),
-    Own(
-        "output",
-        "choice",
-        "Output",
-        "Matte: the plate untouched, the matte in alpha; what the next Rotograph node needs. The "
-        "others are for looking and for delivery.",
-        ("Matte", "Premultiplied", "One layer", "Overlay", "Boxes"),
-    ),
-    Own("show_layer", "text", "Shown layer", "For Output: One layer, which."),
-    Own(
-        "colour_space",
-        "text",
-        "Colour space",
-        "The plate's OCIO colour space here. Empty: scene-linear.",
-    ),
-)
-"""Those that are seen; the recipe that a node keeps is hidden."""
-
-
-@dataclass(frozen=True)
 class Hosted:
     """A node of a host.
 
@@ -121,6 +84,17 @@ class Hosted:
     def identifier(self) -> str:
         """The OpenFX identifier, such as ``org.rotograph.Detect``."""
         return IDENTIFIER + self.name
+
+    @property
+    def own(self) -> tuple[Own, ...]:
+        """What the plugin gives the node beside ``knobs``."""
+        labels = [k.declared.label for k in self.knobs if k.declared.kind == "prompts"]
+        return own_params(labels)
+
+    @property
+    def shown(self) -> tuple[Own, ...]:
+        """Those of ``own`` that a panel shows."""
+        return tuple(own for own in self.own if not own.hidden)
 
     @property
     def nuke_class(self) -> str:

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from rotograph.generate.hosted import OWN, Hosted, Knob, Own, hosted_nodes
+from rotograph.generate.hosted import Hosted, Knob, hosted_nodes
 from rotograph.generate.icons import icon_files
+from rotograph.generate.own import Own
 from rotograph.whole import write_whole
 
 ICON_SIZE = 64
@@ -53,8 +54,9 @@ def getPluginDescription():
 '''
 
 _PRESSED = """def paramChanged(thisParam, thisNode, thisGroup, app, userEdited):
-    if thisParam.getScriptName() == "track_button":
-        thisNode.getNode("Plugin").getParam("track_button").trigger()
+    pressed = thisParam.getScriptName()
+    if pressed in {buttons!r}:
+        thisNode.getNode("Plugin").getParam(pressed).trigger()
 
 """
 
@@ -145,7 +147,7 @@ def with_plugin(node: Hosted) -> str:
         _information(
             node.identifier + ".pyplug", node.name, node.version, node.help, node.name, "/PyPlugs"
         ),
-        _PRESSED,
+        _PRESSED.format(buttons=tuple(o.name for o in node.shown if o.kind == "button")),
         "def createInstance(app, group):",
     ]
     for number, (port, _) in reversed(list(enumerate(node.ports))):
@@ -174,7 +176,7 @@ def with_plugin(node: Hosted) -> str:
         lines.append(
             f"    {_variable(page)} = group.createPageParam({_variable(page)!r}, {page!r})"
         )
-    for own in OWN:
+    for own in node.shown:
         lines += ["", *_own(own, _variable(pages[0]))]
     for knob in node.knobs:
         lines += ["", *_parameter(knob)]
@@ -208,10 +210,12 @@ def _information(
 
 def _own(own: Own, page: str) -> list[str]:
     """One of the plugin's own: a button is passed on when it is pressed, the rest are aliases."""
-    maker = {"button": "Button", "choice": "Choice", "text": "String"}[own.kind]
+    maker = {"button": "Button", "choice": "Choice", "text": "String", "bool": "Boolean"}[own.kind]
     lines = [f"    param = group.create{maker}Param({own.name!r}, {own.label!r})"]
     if own.choices:
         lines.append(_options(own.choices))
+    elif own.default:
+        lines.append(f"    param.setDefaultValue({own.default!r})")
     lines.append(f"    param.setHelp({own.help!r})")
     if own.kind != "button":
         lines += ["    param.setAnimationEnabled(False)", *_alias(own.name)]

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rotograph.generate import nk
-from rotograph.generate.hosted import OWN, PROMPTS, Hosted, Knob, hosted_nodes
+from rotograph.generate.hosted import PROMPTS, Hosted, Knob, hosted_nodes
 from rotograph.generate.icons import icon_files
 from rotograph.parameter import Param
 from rotograph.whole import write_whole
@@ -45,7 +45,8 @@ def with_plugin(node: Hosted) -> str:
         knobs.append(nk.user(nk.TAB, page))
         if len(knobs) == 1:
             knobs += [
-                nk.user(nk.LINK, o.name, o.label, o.help, f"T {PLUGIN}.{o.name}") for o in OWN
+                nk.user(nk.LINK, o.name, o.label, o.help, f"T {PLUGIN}.{o.name}")
+                for o in node.shown
             ]
         knobs += [
             nk.user(nk.LINK, k.name, k.declared.label, k.tooltip, f"T {PLUGIN}.{k.name}")

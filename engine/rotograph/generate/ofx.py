@@ -15,10 +15,14 @@ from typing import Any
 
 from rotograph import __version__
 from rotograph.declare import NodeType
+from rotograph.generate import ofx_props
 from rotograph.generate.hosted import Hosted, Knob, carried, hosted_nodes
+from rotograph.generate.ofx_says import SAYS
 from rotograph.whole import write_whole
 from rotograph.wire import PROTOCOL
 
+OUTSIDE = {"Masks": "OutsideMask", "Mattes": "OutsideMatte"}
+"""Which operator makes that of an alpha which came in from outside."""
 SOURCE = "Source"
 """The plate's input, by the name that OpenFX demands of a filter."""
 
@@ -27,33 +31,55 @@ def described(nodes: tuple[Hosted, ...] | None = None) -> dict[str, Any]:
     """Everything the plugin has to know, for JSON.
 
     Each node: the clips in the order in which a host shows them, the operators it is made of
-    (``parts``, with the port that takes what comes in with the plate) and its parameters.
+    (``parts``, with the port that takes what comes in with the plate), the plugin's ``own``
+    parameters and the declared ones; ``clicks``, where it takes prompts: the parameters that hold
+    them, and whether the first prompt on a frame ``freezes`` what was tracked there. ``ofx``,
+    everywhere: what a host is told (``ofx_props``).
     """
     listed = hosted_nodes() if nodes is None else nodes
     return {
         "version": __version__,
         "protocol": PROTOCOL,
+        "says": SAYS,
+        "preferences": ofx_props.preferences(),
         "nodes": [_node(node) for node in listed],
     }
 
 
 def _node(node: Hosted) -> dict[str, Any]:
-    ports = [name for name, _ in node.ports]
-    return {
+    own = [own.to_json() for own in node.own]
+    params = [_param(knob) for knob in node.knobs]
+    correcting = {part.name for part in node.parts if part.corrects}
+    holders = [
+        {"name": k.name, "label": k.declared.label, "freezes": k.node in correcting}
+        for k in node.knobs
+        if k.declared.kind == "prompts"
+    ]
+    said = {
         "id": node.identifier,
         "name": node.name,
         "version": node.version,
-        "help": node.help,
-        "clips": [
-            {
-                "name": SOURCE if name == "plate" else name,
-                "port": name,
-                "optional": name != "plate",
-            }
-            for name in ports
-        ],
+        "ofx": ofx_props.effect(node.name, node.help),
+        "output": ofx_props.clip(output=True),
+        "clips": [_clip(name) for name, _ in node.ports],
         "parts": [_part(part) for part in node.parts],
-        "params": [_param(knob) for knob in node.knobs],
+        "own": [{**said, "ofx": ofx_props.param(said)} for said in own],
+        "params": [{**said, "ofx": ofx_props.param(said)} for said in params],
+        "pages": ofx_props.pages(own, params),
+    }
+    if holders:
+        told = ofx_props.overlay([p["name"] for p in own + holders])
+        said["clicks"] = {"holders": holders, "ofx": told}
+    return said
+
+
+def _clip(port: str) -> dict[str, Any]:
+    optional = port != "plate"
+    return {
+        "name": port if optional else SOURCE,
+        "port": port,
+        "optional": optional,
+        "ofx": ofx_props.clip(optional=optional),
     }
 
 
@@ -64,6 +90,9 @@ def _part(part: NodeType) -> dict[str, Any]:
     if found is not None:
         name, port = found
         said |= {"port": name, "accepts": list(port.accepts), "optional": port.optional}
+        for wire in port.accepts:
+            if wire in OUTSIDE:
+                said |= {"outside": OUTSIDE[wire], "takes": wire}
     return said
 
 
@@ -75,7 +104,6 @@ def _param(knob: Knob) -> dict[str, Any]:
         "kind": param.kind,
         "help": knob.tooltip,
         "page": knob.page,
-        "page_name": f"page{knob.page}",
         "part": knob.node,
         "param": knob.param,
     }
