@@ -87,6 +87,8 @@ def prompting(**prompt: Any) -> Change:
         (setting("plate", file="a\udcff.####.exr"), ("plate", "no character")),
         (setting("plate", file="~no-such-user/a.####.exr"), ("plate", "there is no such user")),
         (setting("out", file="~no-such-user/a.####.exr"), ("out", "there is no such user")),
+        (setting("plate", part="²"), ("plate", "has no part '²'")),
+        (setting("plate", part="9" * 9999), ("plate", "has no part '999")),
         (prompting(frame=10**400, point=[1, 1]), ("segment", "a prompt needs a frame")),
         (prompting(point=[10**400, 1]), ("segment", "a point needs 2 numbers")),
         (prompting(point=[1e300, 1]), ("segment", "a point needs 2 numbers")),
@@ -101,6 +103,11 @@ def test_documents_that_mean_nothing(shot, change: Change, words: tuple[str, ...
     shot.save(document)
     for command in ("render", "plan"):
         refused(shot, *words, command=command)
+
+
+def test_a_document_without_end_is_not_read_to_its_end() -> None:
+    status, said, _ = say("plan", "/dev/zero")
+    assert status == 1 and "/dev/zero: is larger than 64 MB" in said
 
 
 def test_a_document_may_begin_with_a_byte_order_mark(shot) -> None:

@@ -399,6 +399,38 @@ def test_a_foreign_file_is_not_written_over(shot):
     assert not shot.matte(1001).exists(), "refused before anything was computed"
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("content", ["matte", "plate+matte", "cryptomatte"])
+def test_what_somebody_painted_on_is_not_written_over(shot, content, forgotten):
+    """Though it keeps the attributes that we wrote, and whether or not the store knows the file."""
+    out = {"content": content}
+    run(shot, out=out)
+    image = exr.read(shot.matte(1002))
+    pixels = image.pixels.copy()
+    pixels[10:20, 10:20] = 0.25
+    exr.write(shot.matte(1002), Image(image.spec, pixels))
+    painted = shot.matte(1002).read_bytes()
+    if forgotten:
+        for path in (shot.cache / "receipts").rglob("*.notes"):
+            path.unlink()
+    for change in ({}, {"refine": {"grow": 2}}):
+        with pytest.raises(WriteError, match=r"frame 1002.*changed by somebody else"):
+            run(shot, out=out, **change)
+    assert shot.matte(1002).read_bytes() == painted
+    run(shot, out={**out, "overwrite": True})
+    assert shot.matte(1002).read_bytes() != painted
+
+
+@pytest.mark.parametrize("pixel_type", ["half", "float"])
+@pytest.mark.parametrize("compression", ["zip", "piz", "dwaa"])
+def test_what_was_only_copied_or_touched_is_still_ours(shot, compression, pixel_type):
+    out = {"compression": compression, "pixel_type": pixel_type, "content": "plate+matte"}
+    run(shot, out=out)
+    for frame in shot.frames:
+        shot.matte(frame).touch()
+    run(shot, out=out, refine={"grow": 2})
+
+
 def test_two_writes_to_one_file_are_refused(shot):
     twin = shot.document()["nodes"]["out"]
     with pytest.raises(GraphError, match="same file as 'out'"):
