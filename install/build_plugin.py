@@ -53,6 +53,8 @@ SMALLEST = (
     "-enable-load-pre=false",
     "-mllvm",
     "-disable-machine-licm",
+    "-mllvm",
+    "-enable-machine-outliner",
 )
 """zig takes a plain -Oz for -Os."""
 LIBRARIES = ("-ldl", "-lpthread")

@@ -38,6 +38,8 @@ static size_t frame_wanted(void *host, const char *digest, Text *text) {
     Work *work = host;
     Content content;
     const Picture *found = wanted(work, digest, &content);
+    work->found = found;
+    work->content = content;
     if (!found) return 0;
     const char *space = content == CONTENT_COLOURS ? json_word(json_get(recipe_plate(work->mine, PLATE), "picture"), "colour_space") : "";
     picture_text(found, content, space, text);
@@ -46,9 +48,8 @@ static size_t frame_wanted(void *host, const char *digest, Text *text) {
 
 static bool frame_fill(void *host, const char *digest, float *pixels) {
     Work *work = host;
-    Content content;
-    const Picture *found = wanted(work, digest, &content);
-    bool well = found && picture_copy(found, content, pixels, work_aborted, work);
+    (void)digest; /* it is the one that was wanted just now, and its room has that picture's size */
+    bool well = picture_copy(work->found, work->content, pixels, work_aborted, work);
     picture_release(&work->other);
     return well;
 }

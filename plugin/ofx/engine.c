@@ -19,6 +19,7 @@ struct Engine {
     Line line;
     const Asking *asking; /* who has the lock */
     double tired; /* until then no engine is looked for */
+    long process; /* that is being started, or -1 */
     uint64_t count;
     JsonTree *held[HELD]; /* came while a segment was waited for */
     int held_count;
@@ -40,6 +41,7 @@ Engine *engine_new(void) {
     engine->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     segments_open(&engine->line.segments);
     engine->line.connection = -1;
+    engine->process = -1;
     return engine;
 }
 
@@ -114,24 +116,23 @@ static int reach(Engine *engine, const Asking *asking, char *message, size_t siz
         return ENGINE_GONE;
     }
     double deadline = transport_seconds() + PATIENCE;
-    long process = -1;
     int answer = ENGINE_GONE;
     snprintf(message, size, "%s", saying("serve"));
     while (transport_seconds() < deadline) {
         if (stopped(asking)) return ENGINE_ABORTED;
-        if (process < 0 && connected(engine)) {
+        if (engine->process < 0 && connected(engine)) {
             answer = hello(engine, asking, message, size);
             if (answer != ENGINE_GONE) break;
             leave(engine);
         }
         if (transport_private()) break;
-        if (process < 0 && (process = transport_start(names.version)) < 0) break;
-        int started = transport_started(process);
+        if (engine->process < 0 && (engine->process = transport_start(names.version)) < 0) break;
+        int started = transport_started(engine->process);
         if (started < 0) {
             snprintf(message, size, "%s", saying("start"));
             break;
         }
-        if (started) process = -1;
+        if (started) engine->process = -1;
         else transport_receive(-1, NULL, 0, (int[4]){0}, LOOK);
     }
     if (answer != ENGINE_OK) leave(engine);
@@ -219,7 +220,7 @@ static bool told_mattes(Engine *engine, const Json *value, Mattes *mattes) {
         int64_t width = (int64_t)made->window[2] - made->window[0], height = (int64_t)made->window[3] - made->window[1];
         snprintf(made->layer, sizeof made->layer, "%s", json_word(at, "layer"));
         made->alpha = (const uint16_t *)((const char *)lies->map + offset);
-        well = width >= 0 && height >= 0 && (uint64_t)(width * height) * sizeof *made->alpha == bytes &&
+        well = (uint64_t)width < 1u << 31 && (uint64_t)height < 1u << 31 && (uint64_t)(width * height) * sizeof *made->alpha == bytes &&
                offset % sizeof *made->alpha == 0 && offset <= lies->size && bytes <= lies->size - offset &&
                (unsigned)json_number(at, "segment", 0) == segment;
         const Json *outline = json_get(at, "outline");
@@ -289,7 +290,7 @@ static int converse(Engine *engine, const Text *body, const Asking *asking, Matt
             answer = !strcmp(json_word(said, "kind"), "Cancelled") ? ENGINE_GONE : ENGINE_ERROR;
         } else if (mine && !strcmp(type, "progress")) {
             double total = json_number(said, "total", 0);
-            if (asking->progress && total > 0) asking->progress(asking->host, json_number(said, "done", 0) / total);
+            if (asking->progress) asking->progress(asking->host, total > 0 ? json_number(said, "done", 0) / total : 0);
         } else if (mine && !strcmp(type, "need")) {
             const Json *list = json_get(said, "digests");
             for (const Json *at = list ? list->child : NULL; at && !gone; at = at->next)

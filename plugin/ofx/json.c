@@ -325,7 +325,7 @@ const char *json_text(const Json *object, const char *name, const char *otherwis
     return found && found->kind == JSON_STRING ? found->string : otherwise;
 }
 
-int json_frame(const Json *value) { return (int)strtod(value->name, NULL); }
+int json_frame(const Json *value) { return value->name ? (int)strtod(value->name, NULL) : 0; }
 
 const char *json_word(const Json *object, const char *name) { return json_text(object, name, ""); }
 

@@ -98,5 +98,6 @@ JsonTree *line_hear(Line *line, int milliseconds, bool *gone) {
         if (size == 0) *gone = true;
         if (size <= 0) return NULL;
         line->inbox_size += (size_t)size;
+        milliseconds = 0; /* a message that comes in drops must not keep anybody waiting */
     }
 }

@@ -85,7 +85,8 @@ static void commit(Overlay *o, const Prompt *what) {
     } else if (well) {
         if (o->index < 0 && json_true(o->holder[o->param], "freezes")) freeze(instance, what->frame, what->layer, &frozen);
         prompts_write(&made, o->tree[o->param], o->index, what, &frozen);
-        if (!made.failed && suites.param->handle(instance->params, name_of(o->holder[o->param]), &param, NULL) == OFX_OK) {
+        if (frozen.failed) tell(instance, ERROR, saying("reach"));
+        else if (!made.failed && suites.param->handle(instance->params, name_of(o->holder[o->param]), &param, NULL) == OFX_OK) {
             engine_hope(instance->engine);
             tell(instance, "", NULL);
             suites.param->edit_begin(instance->params, label);
@@ -199,6 +200,7 @@ static OfxStatus pen_down(Overlay *o) {
         if (!(o->pen[0] >= 0 && o->pen[1] >= 0 && o->pen[0] < o->size[0] && o->pen[1] < o->size[1])) return OFX_REPLY_DEFAULT;
         if (param_int(o->instance, PARAM_TOOL) == TOOL_REMOVE) return OFX_REPLY_DEFAULT;
         o->param = param_int(o->instance, PARAM_FOR);
+        if ((unsigned)o->param >= (unsigned)o->holders) o->param = 0;
     }
     memcpy(o->from, o->pen, sizeof o->from);
     o->held = true;
@@ -274,23 +276,23 @@ static OfxStatus paint(Overlay *o, OfxProps in) {
     Each each = {.param = -1};
     float at[4];
     if (!draw_begin(brush, in)) return OFX_REPLY_DEFAULT;
-    pthread_mutex_lock(&o->instance->lock);
-    for (const Outline *line = o->instance->outlines; line; line = line->next) {
+    bool mine = !pthread_mutex_trylock(&o->instance->lock); /* drawing waits for nobody */
+    for (const Outline *line = mine ? o->instance->outlines : NULL; line; line = line->next) {
         brush->colour = colour_of(line->layer);
         brush->width = strcmp(line->layer, o->layer) ? 1.5f : 2.5f;
         for (int i = 0; i < line->count && line->frame == o->frame; i += DRAW_MOST)
             draw_line(brush, DRAW_PAIRS, line->points + 2 * i, line->count - i < DRAW_MOST ? line->count - i : DRAW_MOST);
     }
-    pthread_mutex_unlock(&o->instance->lock);
+    if (mine) pthread_mutex_unlock(&o->instance->lock);
     while (next(o, &each)) {
-        bool mine = o->index == each.index && o->param == each.param;
+        bool held = o->index == each.index && o->param == each.param;
         int frame = each.prompt.frame;
         brush->colour = colour_of(each.prompt.layer);
         brush->width = strcmp(each.prompt.layer, o->layer) ? 1.5f : 2;
         strip(o, frame, at);
         if (frame >= o->first && frame < o->first + o->count) draw_sign(brush, DRAW_LOOP, at, DIAMOND, 4); /* an anchor */
-        if (mine) brush->width = 3.5f;
-        if (frame == o->frame) prompt_draw(brush, mine && o->held ? &o->now : &each.prompt);
+        if (held) brush->width = 3.5f;
+        if (frame == o->frame) prompt_draw(brush, held && o->held ? &o->now : &each.prompt);
     }
     brush->width = 2;
     brush->colour = colour_of(o->layer);

@@ -143,10 +143,13 @@ static OfxStatus changed(Instance *instance, OfxProps in) {
     }
     if (reason && strcmp(reason, "OfxChangeTime") && strncmp(name, "clicks_", 7)) outline_forget(instance);
     if (!strcmp(name, PARAM_RECIPE)) { /* undo, redo, a pasted node */
+        Recipe now, before;
+        recipe_read(&now, param_string(instance, PARAM_RECIPE)); /* a host is never called with the lock held */
         pthread_mutex_lock(&instance->lock);
-        recipe_free(&instance->known);
-        recipe_read(&instance->known, param_string(instance, PARAM_RECIPE));
+        before = instance->known;
+        instance->known = now;
         pthread_mutex_unlock(&instance->lock);
+        recipe_free(&before);
     }
     if (edited && !strncmp(name, PARAM_TRACK, sizeof PARAM_TRACK - 1)) track(instance, prop_time(in), name);
     return OFX_OK;

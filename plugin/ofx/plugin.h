@@ -77,7 +77,8 @@ OfxStatus frames_needed(Instance *instance, OfxProps in, OfxProps out);
 void forget_plates(void);
 /* button: PARAM_TRACK for the whole plate, or with what to track behind it: "_forward", … */
 void track(Instance *instance, OfxTime time, const char *button);
-/* The prompt that keeps what was tracked before a first correction there, in `made`; else nothing. */
+/* The prompt that keeps what was tracked before a first correction there, in `made`; else nothing.
+ * `made` has failed when the engine did not say within two seconds. */
 void freeze(Instance *instance, int frame, const char *layer, Text *made);
 /* The source's frames: how many, from which on; 0: not known. */
 int range(Instance *instance, int *first);

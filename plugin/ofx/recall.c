@@ -116,13 +116,16 @@ static bool recall_chain(Work *work, Recipe *known) {
     const Json *part = first_part(instance), *accepts = json_get(part, "accepts");
     Recipe found = {0};
     int shown = 0, before = 0;
+    /* asked before the lock: a host is never called with it held */
+    const Json *outer = outside_part(instance);
+    bool still = work->count == 1 && frameless(instance);
     pthread_mutex_lock(&instance->lock);
     const Recipe *last = &instance->known;
     int frames = recipe_frames(last);
     if (last->root) before = recipe_shift(last);
     bool there = accepts && recipe_find(&found, named->whole, accepts, last->text, &shown);
     /* on another frame than it was made for: then nothing of this node may hang on the frame's number */
-    if (there && shows(&found, shown, named->plate) && (shown == work->frame || (work->count == 1 && frameless(instance)))) {
+    if (there && shows(&found, shown, named->plate) && (shown == work->frame || still)) {
         recipe_free(known);
         *known = found;
         work->shift = shown - work->frame;
@@ -131,7 +134,7 @@ static bool recall_chain(Work *work, Recipe *known) {
     }
     recipe_free(&found);
     if (!there && !named->plain) {
-        if (outside_part(instance)) {
+        if (outer) {
             Wired *outside = &work->wired[work->count++];
             *outside = work->wired[0];
             outside->name = OUTSIDE;

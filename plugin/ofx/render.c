@@ -18,8 +18,9 @@ int range(Instance *instance, int *first) {
     for (int i = 0; i < 2; i++)
         if (suites.props->get_double(props, "OfxImageEffectPropFrameRange", i, &ends[i]) != OFX_OK) return 0;
     double count = ends[1] - ends[0];
+    if (!(count >= 0 && count < LONGEST && ends[0] > -1e9 && ends[1] < 1e9)) return 0;
     *first = above(ends[0]);
-    return count >= 0 && count < LONGEST && ends[0] > -1e9 && ends[1] < 1e9 ? below(ends[1]) - *first + 1 : 0;
+    return below(ends[1]) - *first + 1;
 }
 
 /* What the mattes' windows are relative to. */
@@ -140,9 +141,9 @@ static OfxStatus conclude(Work *work, Writing *writing, int answer, const Recipe
     if (answer == ENGINE_ERROR && partly && range(instance, &first) > 1 && !strstr(work->message, "press Track"))
         snprintf(work->message + size, sizeof work->message - size, "%s", saying("one frame"));
     tell(instance, MESSAGE_ERROR, work->message);
-    write(work, writing, NULL);
+    bool well = write(work, writing, NULL);
     /* on a farm a frame without its matte must not look like a finished one */
-    return suites.background ? OFX_FAILED : OFX_OK;
+    return well && !suites.background ? OFX_OK : OFX_FAILED;
 }
 
 OfxStatus render(Instance *instance, OfxProps in) {
@@ -163,7 +164,7 @@ OfxStatus render(Instance *instance, OfxProps in) {
     OfxStatus status = OFX_OK;
     bool there = picture_get(&work.wired->here, instance, instance->source, time);
     if (there) writing.source = &work.wired->here;
-    if (!there || window[2] <= window[0] || window[3] <= window[1]) write(&work, &writing, NULL);
+    if (!there || window[2] <= window[0] || window[3] <= window[1]) status = write(&work, &writing, NULL) ? OFX_OK : OFX_FAILED;
     else {
         char layer[260];
         snprintf(layer, sizeof layer, "%s", param_string(instance, PARAM_LAYER));

@@ -2,12 +2,14 @@
  * the first correction of a tracked frame keeps. */
 #include "work.h"
 
+#include "platform.h"
+
 #include <stdio.h>
 #include <string.h>
 
 void track(Instance *instance, OfxTime time, const char *button) {
     static const char *const behind[] = {"_forward", "_backward", "_next", "_previous"};
-    int first = 0, count = range(instance, &first), which = 0;
+    int first = nearest(time), count = range(instance, &first), which = 0;
     while (which < 4 && strcmp(button + sizeof PARAM_TRACK - 1, behind[which])) which++;
     int frame = nearest(time);
     if (count && (frame < first || frame >= first + count)) frame = first;
@@ -41,8 +43,11 @@ void track(Instance *instance, OfxTime time, const char *button) {
 /* Nothing is looked at or computed: it is for the frame as it was last shown. */
 void freeze(Instance *instance, int frame, const char *layer, Text *made) {
     Recipe known = {0}, mine = {0};
-    Work work = {.instance = instance, .frame = frame, .layer = layer, .told = made};
-    if (prepare(&work, true, &known, &mine) == ENGINE_OK && !work.shift) ask(&work, "freeze", &mine, frame, frame, NULL);
+    Work work = {.instance = instance, .frame = frame, .layer = layer, .told = made, .until = transport_seconds() + 2};
+    if (prepare(&work, true, &known, &mine) == ENGINE_OK && !work.shift) {
+        int answer = ask(&work, "freeze", &mine, frame, frame, NULL);
+        if (answer == ENGINE_ABORTED || answer == ENGINE_GONE) made->failed = true; /* nobody knows what was there */
+    }
     recipe_free(&known);
     recipe_free(&mine);
 }

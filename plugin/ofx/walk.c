@@ -46,7 +46,7 @@ static bool take(Task *task, unsigned number) {
         if (task->aborted && task->aborted(task->host)) task->stopped = true;
         else if (number == NAMES)
             for (int at = row; at < end; at++) name_row(walk, walk->named->area[3] - 1 - at);
-        else if (number >= WRITE) write_rows(walk->writing, row, end);
+        else if (number >= WRITE) task->stopped |= !write_rows(walk->writing, row, end);
         else if (walk->made) write_hash(walk->writing, row, end, walk->made);
     }
     return !task->stopped;

@@ -1,6 +1,8 @@
 /* What one render or one press of Track is about: being stopped, and what is wired beside the plate. */
 #include "work.h"
 
+#include "platform.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +18,8 @@ bool work_partly(Instance *instance, const Recipe *known) {
 
 bool work_aborted(void *host) {
     Work *work = host;
-    if (!work->stopped && !work->button && suites.effect->abort(work->instance->effect)) work->stopped = true;
+    if (work->until > 0) work->stopped = transport_seconds() > work->until; /* abort is a render's */
+    else if (!work->stopped && !work->button && suites.effect->abort(work->instance->effect)) work->stopped = true;
     return work->stopped;
 }
 

@@ -36,6 +36,9 @@ typedef struct {
     Picture other;       /* another frame, while the engine gets it */
     char message[2400];
     const char *note;    /* what the artist should know, or NULL */
+    double until;        /* wait no longer; 0: until the host aborts */
+    const Picture *found; /* what the engine is about to get, and what of it */
+    Content content;
     const char *layer;   /* whose mask is asked for, or NULL */
     Text *told;          /* what the engine says of it */
 } Work;

@@ -85,13 +85,15 @@ static void write_row(const Writing *writing, int y, float *alpha, float *full) 
     }
 }
 
-void write_rows(const Writing *writing, int first, int last) {
+bool write_rows(const Writing *writing, int first, int last) {
     const int *w = writing->window;
     size_t count = (size_t)(w[2] - w[0]), wide = (size_t)above((double)count / writing->scale[0]) + 4;
     bool small = writing->scale[0] != 1.0 || writing->scale[1] != 1.0;
     float *alpha = first < last ? malloc((count + (small ? wide : 0)) * sizeof *alpha) : NULL;
     for (int row = first; alpha && row < last; row++) write_row(writing, w[3] - 1 - row, alpha, small ? alpha + count : NULL);
+    bool well = alpha || first >= last;
     free(alpha);
+    return well;
 }
 
 void write_hash(const Writing *writing, int first, int last, Hash *hash) {

@@ -16,7 +16,7 @@ typedef struct {
 } Writing;
 
 /* Rows from the top of the window. */
-void write_rows(const Writing *writing, int first, int last);
+bool write_rows(const Writing *writing, int first, int last);
 /* The alpha of rows, at full size, into a hash. */
 void write_hash(const Writing *writing, int first, int last, Hash *hash);
 /* The smallest box around each layer, as a line over what is written. */
