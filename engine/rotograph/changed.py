@@ -212,6 +212,8 @@ def _file(leaf: Leaf, other: Leaf, result: Result) -> Cause:
     match leaf.kind:
         case "mask":
             return Cause(f"the mask {name} changed")
+        case "inline":
+            return Cause("the mask in the prompts changed")
         case "frozen":
             return Cause("another result is approved")
     if leaf.path != other.path and leaf.index == other.index and result.frame is None:

@@ -24,7 +24,7 @@ from rotograph.graph import Graph, Node
 from rotograph.inline import frozen_image, inline_mask, is_inline
 from rotograph.mask import MaskLogits
 from rotograph.needs import Keys, NotYet
-from rotograph.plan import missing, plan_outputs
+from rotograph.plan import plan_outputs
 from rotograph.prompt import Prompt
 from rotograph.render import Watch, compute
 
@@ -181,7 +181,7 @@ def frozen_prompt(keys: Keys, node: str, layer: str, frame: int) -> Prompt | Non
         need = keys.output(target.name, frame, layer) if there else None
     except NotYet:
         return None
-    if not isinstance(need, Result) or missing(keys, need)[:-1]:
+    if not isinstance(need, Result) or not keys.world.has(keys.entry(need).key):
         return None
     execution = Execution(keys.world, Limits())
     execution.keys = keys

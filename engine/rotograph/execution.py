@@ -213,7 +213,7 @@ class Execution:
     def _keep(self, entry: Entry, value: Any) -> None:
         if entry.stage.per == "shot":
             self.environment.small[entry.key] = value
-        key, mode = self._key(entry), self._smaller.mode(entry)
+        key, mode = self._key(entry), self._smaller.ran(entry)
         record = replace(pack(value), flags=(mode,) if mode else ())
         self._smaller.made(self.keys, entry)
         stored = self.environment.store.put(key, record, tier=entry.stage.tier)
@@ -286,8 +286,9 @@ class Execution:
         try:
             yield
         except RotographError as error:
-            if len(entry.leaves) == 1 and isinstance(error, MediaError | PromptError):
-                error.located(file=entry.leaves[0].path)
+            files = [leaf.path for leaf in entry.leaves if leaf.kind != "inline"]
+            if len(files) == len(entry.leaves) == 1 and isinstance(error, MediaError | PromptError):
+                error.located(file=files[0])
             raise error.located(node=result.node, frame=result.frame) from error.__cause__
         except Exception as error:
             if ran_out(error):

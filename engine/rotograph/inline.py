@@ -22,6 +22,8 @@ from rotograph.mask import MaskLogits
 
 _STEPS = 16.0
 _SIDE = 8192
+_AREA = 1 << 27
+"""Twice 8K by 8K, of plate pixels."""
 _FORM = re.compile(r"inline:(\d{1,4})x(\d{1,4}):(-?\d{1,8}),(-?\d{1,8}),(-?\d{1,8}),(-?\d{1,8}):")
 
 
@@ -50,7 +52,7 @@ def read_inline(text: str) -> Image:
     window = Box(*corners)
     if not (0 < width <= _SIDE and 0 < height <= _SIDE) or min(window.size) <= 0:
         raise PromptError("a mask within the prompts has no size")
-    if max(window.size) > 1 << 16:
+    if window.width * window.height > _AREA:
         raise PromptError("a mask within the prompts is larger than any plate")
     try:
         packed = base64.b64decode(text[head.end() :], validate=True)

@@ -173,8 +173,8 @@ class Keys:
 
     def reads(self) -> set[str]:
         """The real paths of all files that the results looked at so far are made from."""
-        found = {leaf.path for entry in self._entries.values() for leaf in leaves(entry.needs)}
-        return {os.path.realpath(path) for path in found}
+        found = {leaf for entry in self._entries.values() for leaf in leaves(entry.needs)}
+        return {os.path.realpath(leaf.path) for leaf in found if leaf.kind != "inline"}
 
     def key_as(self, entry: Entry, below: Mapping[Result, bytes], mode: str = "") -> bytes:
         """The key that an entry has when other results stand in below it, or in a smaller way.

@@ -69,7 +69,7 @@ class Schedule:
     def later(self, begun: tuple[int, ...]) -> None:
         """Take back what ``next`` gave."""
         self._begun.difference_update(begun)
-        for i in begun:
+        for i in set(begun).difference(self.ready):
             heapq.heappush(self.ready, i)
 
     def _expected(self, i: int) -> bool:

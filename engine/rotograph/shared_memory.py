@@ -114,7 +114,7 @@ class Results:
                 found.what = found.told = None
                 self._lend(found)
                 return found.number, found.map
-            if sum(len(s.map) for s in mine) + size > MAX_RESULTS:
+            if sum(len(s.map) for s in mine) + size > MAX_RESULTS or len(mine) >= MANY:
                 mine[:] = [s for s in mine if s.busy]
             if sum(len(s.map) for s in mine) + size > MAX_RESULTS or len(mine) >= 64:
                 raise ComputeError(

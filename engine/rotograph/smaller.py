@@ -59,6 +59,10 @@ class Smaller:
                 self._modes[entry.key] = mode
             return mode
 
+    def ran(self, entry: Entry) -> str:
+        """How an entry was computed, whatever other frames of its step ran into meanwhile."""
+        return self._modes.get(entry.key, "")
+
     def next(self, keys: Keys, entry: Entry, tried: str) -> bool:
         """Go on to the next smaller way after ``tried``; False when there is none."""
         able = modes(keys, entry)

@@ -129,7 +129,7 @@ class Look:
         Of what moves the boxes are in the order of the regions' numbers, and the score is not told.
         """
         keys = self._detected.keys
-        card = self.environment.models.card("detect", keys.graph.nodes["detect"].value("model"))
+        card = self.environment.models.card("detect", keys.graph.nodes["detect"].model("model"))
         if not card.per_frame and frame == self.frames[-1]:
             return []  # motion is seen between a frame and the next
         seen = self._detected.fetch(Result("detect", "evidence", None, frame))

@@ -198,6 +198,10 @@ class Matte:
             "core": _wired(at, "core"),
             "layer": Value(at.layer),
         }
+        if needs["logits"] is None and needs["trimap"] is None:
+            raise MissingFrame(
+                f"the mask of '{at.layer}' has no such frame", frame=at.frame, hint="change --frames"
+            )
         network = at.card("matte").network
         if not network.get("trimap", True):
             needs["own"] = at.stage("recall" if network.get("state") else "look")
@@ -270,8 +274,9 @@ def _estimator(adapter, colour):
     if not space:
         return adapter.estimate_alpha
 
-    def estimate(linear, trimap, hint=None):
-        return adapter.estimate_alpha(colour.to_model(linear, "scene_linear", space), trimap, hint)
+    def estimate(linear, trimap, hint=None, **finely):
+        seen = colour.to_model(linear, "scene_linear", space)
+        return adapter.estimate_alpha(seen, trimap, hint, **finely)
 
     return estimate
 

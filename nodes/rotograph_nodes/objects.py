@@ -203,7 +203,10 @@ def _gone(one: Object, block: Sequence[int]) -> int | None:
         if frame in one.masks:
             break
         gone = frame
-    return gone if gone is None or one.after is None else min(gone, one.after)
+    if gone is None or one.after is None:
+        return gone
+    again = any(frame in one.masks for frame in block if frame >= one.after)
+    return gone if again else min(gone, one.after)
 
 
 def _enchain(chains: list[Chain], frame: int, piece: Piece, frames: Sequence[int]) -> None:
@@ -317,7 +320,7 @@ def _backward(
 def _join(one: Object, other: Object) -> None:
     one.anchors = {**other.anchors, **one.anchors}
     one.masks = {**other.masks, **one.masks}
-    one.after = other.after
+    one.after = None if None in (one.after, other.after) else max(one.after, other.after)
 
 
 def _name(objects: list[Object]) -> None:

@@ -230,6 +230,13 @@ def _anchors(at, layer, plate, masks, own) -> FrameSet:
                 f"the wired masks have '{layer}' on every frame",
                 hint="say in 'anchors' on which of them it is an anchor, such as 1001,1050",
             )
+    for frame in wired:
+        if frame not in masks.frames:
+            raise PromptError(
+                f"'{layer}' has an anchor here, but the wired mask has no such frame",
+                frame=frame,
+                hint="name another frame in 'anchors', or wire a mask that has it",
+            )
     frames = FrameSet((*wired, *own.get(layer, FrameSet()).frames))
     for frame in frames:
         if frame not in plate.frames:

@@ -104,6 +104,116 @@ def test_a_package_that_is_not_there_or_adds_nothing(tmp_path: Path) -> None:
     assert "rotograph_nodes" in check_error("rotograf_nodes")
 
 
+def test_a_module_that_ends_the_process_is_a_fault_and_no_silent_success(tmp_path: Path) -> None:
+    file = tmp_path / "quits.py"
+    file.write_text("raise SystemExit(0)\n", encoding="utf-8")
+    assert "quits.py: entry point: cannot be imported: SystemExit: 0" in check(file, status=1)
+
+
+TORN = """
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from rotograph.declare import Input, Output, node, stage
+
+
+@dataclass
+class Amount:
+    gain: float = 1.0
+
+
+def declared(title, shape):
+    class Made:
+        \"""Hand on mattes as they are.\"""
+
+        matte = Input("Mattes", help="Mattes from Matte or Refine.")
+        describe = shape
+
+        @stage(per="layer", tier="mattes")
+        def made(given, context):
+            return given["matte"]
+
+        @made.needs
+        def made(at):
+            return {"matte": at.input("matte")}
+
+    Made.__name__ = title
+    return node(version=1, output=Output("Mattes", "made"))(Made)
+
+
+NODES = (
+    declared("Torn", lambda at: at.no_such_thing),
+    declared("Quits", lambda at: sys.exit(0)),
+    declared("Whole", lambda at: at.shape("matte")),
+)
+"""
+
+
+def test_a_node_that_fails_outside_its_stages_is_named_and_the_others_are_checked(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "torn.py"
+    file.write_text(TORN, encoding="utf-8")
+    package, findings = check_package(str(file))
+    assert package.names == ["Torn", "Quits", "Whole"]
+    faults = [f for f in findings if f.fault]
+    assert [(f.subject, f.rule) for f in faults] == [("Torn", "runs"), ("Quits", "runs")]
+    assert "AttributeError" in faults[0].message and "no_such_thing" in faults[0].message
+    assert "torn.py, line" in faults[0].message and "SystemExit: 0" in faults[1].message
+
+
+def test_a_file_that_cannot_be_imported_leaves_no_module_behind(tmp_path: Path) -> None:
+    file = tmp_path / "halfway.py"
+    file.write_text("NODES = ()\n1 / 0\n", encoding="utf-8")
+    before = set(sys.modules)
+    (found,) = check_package(str(file))[1]
+    assert "ZeroDivisionError" in found.message
+    assert not [name for name in set(sys.modules) - before if "halfway" in name]
+
+
+def install(site: Path, name: str, code: str, points: str) -> None:
+    """A package as pip leaves it."""
+    (site / name).mkdir(parents=True)
+    (site / name / "__init__.py").write_text(code, encoding="utf-8")
+    info = site / f"{name}-1.dist-info"
+    info.mkdir()
+    stated = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
+    (info / "METADATA").write_text(stated, encoding="utf-8")
+    (info / "entry_points.txt").write_text(points, encoding="utf-8")
+
+
+def test_an_installed_name_is_not_taken_for_the_folder_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = TORN.replace("Torn", "TornHere")
+    install(tmp_path, "torn_pack", code, "[rotograph.nodes]\ntorn = torn_pack:NODES\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert check_package("torn_pack")[0].names == ["TornHere", "Quits", "Whole"]
+    for path in ("./torn_pack", "torn_pack/", ".", ".."):
+        assert "pyproject.toml" in check_error(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("CARDS = 7", "names a int, not a folder"),
+        ("raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
+    ],
+)
+def test_an_entry_point_for_models_that_names_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    name = f"cards_{len(code)}"
+    install(tmp_path, name, code, f"[rotograph.models]\ncards = {name}:CARDS\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (found,) = check_package(name)[1]
+    assert (found.subject, found.rule) == (f"{name}:CARDS", "entry point")
+    assert words in found.message and found.fault
+
+
 def check_error(name: str) -> str:
     with pytest.raises(Exception) as error:
         check_package(name)

@@ -84,3 +84,23 @@ def test_frames_that_the_picture_has_not_are_said(shot: Path) -> None:
         (shot / f"drawn.{frame}.exr").rename(shot / f"drawn.{frame + 50}.exr")
     with pytest.raises(RotographError, match="no frame in common"):
         render(shot, "OutsideMatte", 1001)
+
+
+def test_a_frame_that_the_mask_lacks_is_named(shot: Path) -> None:
+    graph = {
+        "rotograph": 1,
+        "nodes": {
+            "plate": {"type": "Read", "file": "plate.####.exr"},
+            "drawn": {"type": "Read", "file": "drawn.####.exr"},
+            "it": {"type": "OutsideMask", "inputs": {"plate": "plate", "picture": "drawn"}},
+            "matte": {"type": "Matte", "inputs": {"plate": "plate", "logits": "it"}},
+            "out": {"type": "Write", "inputs": {"image": "matte"}, "file": "out.####.exr"},
+        },
+    }
+    environment = Environment(Store(shot / "cache"))
+    with pytest.raises(RotographError, match=r"matte, frame 1003: the mask of 'matte' has no such"):
+        render_graph(Graph.from_dict(graph, shot), environment, [1001, 1003])
+    follow = {"type": "Track", "inputs": {"plate": "plate", "masks": "it"}, "anchors": "1003"}
+    graph["nodes"]["matte"] = follow
+    with pytest.raises(RotographError, match=r"frame 1003: .* the wired mask has no such frame"):
+        render_graph(Graph.from_dict(graph, shot), environment, [1001])

@@ -120,7 +120,7 @@ def _deliver(made, formats, output, order, fps, no_residual, overwrite) -> tuple
     keep = shot is not None
     if shot is None:
         shot = _fit(made, front, fps)
-        splinefiles.record(output, source, shot)
+        splinefiles.record(output, source, shot, overwrite=overwrite)
     files = splinefiles.write(output, shot, formats, overwrite=overwrite, keep=keep)
     if not no_residual:
         files += splinefiles.write_residual(

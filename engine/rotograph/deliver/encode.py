@@ -75,15 +75,19 @@ def movie(
 ) -> Iterator[Writer]:
     """A function that appends a picture: ``(H, W, 3)`` uint8 or ``(H, W, 4)`` float32, 0 to 1.
 
-    The movie has its name only once it is whole. Raises WriteError.
+    The movie has its name only once it is whole. Raises WriteError; an error of the caller's own
+    stays as it is.
     """
     path = path.absolute()
     part = path.with_name(f".{secrets.token_hex(8)}.rotograph-part")
     try:
-        with av.open(f"file:{part}", "w", format=container) as out:
-            out.metadata["comment"] = f"{OURS}{digest}"
-            stream = out.add_stream(codec, rate=rate, options=options)
-            stream.pix_fmt = pixels
+        with _writing(path, codec):
+            out = av.open(f"file:{part}", "w", format=container)
+        try:
+            with _writing(path, codec):
+                out.metadata["comment"] = f"{OURS}{digest}"
+                stream = out.add_stream(codec, rate=rate, options=options)
+                stream.pix_fmt = pixels
             size: list[tuple[int, int]] = []
 
             def write(picture: np.ndarray, spec: Any, number: int) -> None:
@@ -100,13 +104,31 @@ def movie(
                         file=path,
                         hint="movies need plates of one size",
                     )
-                for packet in stream.encode(_picture(picture, pixels)):
-                    out.mux(packet)
+                with _writing(path, codec):
+                    for packet in stream.encode(_picture(picture, pixels)):
+                        out.mux(packet)
 
             yield write
-            for packet in stream.encode(None):
-                out.mux(packet)
-        os.replace(part, path)
+            with _writing(path, codec):
+                for packet in stream.encode(None):
+                    out.mux(packet)
+                out.close()
+        except BaseException:
+            with contextlib.suppress(av.FFmpegError, OSError):  # the first error is the one to tell
+                out.close()
+            raise
+        with _writing(path, codec):
+            os.replace(part, path)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+
+
+@contextlib.contextmanager
+def _writing(path: Path, codec: str) -> Iterator[None]:
+    """FFmpeg's and the system's errors as WriteError of this movie."""
+    try:
+        yield
     except av.codec.codec.UnknownCodecError:
         raise WriteError(
             f"this FFmpeg has no encoder '{codec}'", file=path, hint="install PyAV's own wheel"
@@ -117,9 +139,6 @@ def movie(
             file=path,
             hint="check the disk and the folder's rights",
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
 
 
 def _describe(stream: Any, spec: Any) -> None:

@@ -60,7 +60,7 @@ def write_prores(
     rate = rate or _rate(first)
     sidecar = path.with_suffix(path.suffix + ".json")
     digest = shot.digest(frames, "mov", FORMAT, alpha, rate, *chosen)
-    if sidecar.exists() and resumes(path, digest, overwrite):
+    if resumes(path, digest, overwrite) and sidecar.exists():
         return False
     options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}
     with movie(path, "mov", PRORES, "yuva444p10le", rate, options, digest) as write:

@@ -35,6 +35,7 @@ _FILES = {
 _RESIDUAL, _SVG = "residual", "svg"
 _VERSION = 1
 _LETTERS = 60  # of a layer's name in the name of a file
+_NONSENSE = (OSError, ValueError, KeyError, TypeError, RecursionError, MediaError)
 
 
 def texts(shot: SplineShot, kind: str) -> Iterator[tuple[str, str]]:
@@ -50,11 +51,8 @@ def texts(shot: SplineShot, kind: str) -> Iterator[tuple[str, str]]:
         case "silhouette":
             yield "shapes.fxs", silhouette.document(shot)
         case "svg":
-            names = file_names(layer.name for layer in shot.layers)
-            for layer in shot.layers:
-                for frame in shot.frames:
-                    name = at_frame(f"{names[layer.name]}.####.svg", frame)
-                    yield f"{_SVG}/{name}", svg.document(shot, layer, frame)
+            for layer, frame, name in _each(shot, _SVG, "svg"):
+                yield name, svg.document(shot, layer, frame)
         case "json":
             yield "shapes.json", to_json(shot)
         case _:
@@ -98,19 +96,25 @@ def recorded(folder: Path, source: str) -> SplineShot | None:
         return None
     hint = "choose another folder, or say --overwrite"
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        same = said["rotograph_shapes"] == _VERSION and said["source"] == source
-        shot = from_json(json.dumps(said["shapes"])) if same else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, MediaError):
+        found, shot = _read(path)
+    except _NONSENSE:
         raise WriteError("is no record of shapes", file=path, hint=hint) from None
-    if shot is None:
+    if found != source:
         raise WriteError("is of shapes of other mattes or settings", file=path, hint=hint)
     return shot
 
 
-def record(folder: Path, source: str, shot: SplineShot) -> None:
-    """Write down what the shapes were made of, and the shapes."""
+def record(folder: Path, source: str, shot: SplineShot, *, overwrite: bool = False) -> None:
+    """Write down what the shapes were made of, and the shapes.
+
+    overwrite: where the folder's record is of something else, its files go, also those of formats
+    that are not written now: a later delivery would take them for files of these shapes. Raises
+    WriteError.
+    """
     _folder(folder)
+    if overwrite:  # before the record is written: it must never tell of files that are not its own
+        for name in _outdated(folder, source, shot):
+            _remove(folder / name)
     said = {"rotograph_shapes": _VERSION, "source": source, "shapes": json.loads(to_json(shot))}
     write_whole(folder / RECORD, json.dumps(said, ensure_ascii=False).encode("utf-8"))
 
@@ -161,12 +165,7 @@ def write_residual(
     the matte; see ``residual``. alpha: (layer, frame) -> ``(H, W)`` in [0, 1] over ``spec.data``.
     Raises WriteError as ``write`` does.
     """
-    names = file_names(layer.name for layer in shot.layers)
-    wanted = [
-        (layer, frame, folder / _RESIDUAL / at_frame(f"{names[layer.name]}.####.exr", frame))
-        for layer in shot.layers
-        for frame in shot.frames
-    ]
+    wanted = [(layer, frame, folder / name) for layer, frame, name in _each(shot, _RESIDUAL, "exr")]
     if keep and not overwrite:
         wanted = [w for w in wanted if not w[2].exists()]
     elif not overwrite:
@@ -207,6 +206,55 @@ def file_names(layers: Iterable[str]) -> dict[str, str]:
             name = f"{short}_{count}"
         out[layer] = name
     return out
+
+
+def _each(shot: SplineShot, folder: str, suffix: str) -> Iterator[tuple[SplineLayer, int, str]]:
+    """Every layer and frame, and the name of its file."""
+    names = file_names(layer.name for layer in shot.layers)
+    for layer in shot.layers:
+        for frame in shot.frames:
+            yield layer, frame, f"{folder}/{at_frame(f'{names[layer.name]}.####.{suffix}', frame)}"
+
+
+def _read(path: Path) -> tuple[str, SplineShot | None]:
+    """A record's source and shapes, "" and None when it is of another version of records.
+
+    Raises one of ``_NONSENSE`` when it is no record.
+    """
+    said = json.loads(path.read_text(encoding="utf-8"))
+    if said["rotograph_shapes"] != _VERSION:
+        return "", None
+    return said["source"], from_json(json.dumps(said["shapes"]))
+
+
+def _outdated(folder: Path, source: str, shot: SplineShot) -> list[str]:
+    """Names of what may lie in the folder and is not of ``source``, if its record is of another."""
+    path = folder / RECORD
+    if not path.exists():
+        return []
+    try:
+        found, before = _read(path)
+    except _NONSENSE:
+        found, before = "", None
+    if found == source:
+        return []
+    names = [name for some in _FILES.values() for name in some]
+    for one in (shot, before):
+        if one is not None:
+            names += [name for _, _, name in _each(one, _SVG, "svg")]
+            names += [name for _, _, name in _each(one, _RESIDUAL, "exr")]
+    return names
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise WriteError(
+            f"cannot be removed: {error.strerror}", file=path, hint="choose another folder"
+        ) from None
 
 
 def _free(path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rotograph.card import Card
 from rotograph.declare import NodeType
+from rotograph.errors import RotographError
 from rotograph.testing.cases import Workshop, usable
 from rotograph.testing.finding import Finding, said
 from rotograph.testing.keyrules import check_keys
@@ -33,14 +35,33 @@ def check_node(
         return
     with tempfile.TemporaryDirectory(prefix="rotograph-check-") as folder:
         workshop = Workshop(Path(folder), cards)
-        found, error = usable(workshop, declared, dict(example or {}))
-        if not found:
-            yield Finding(
-                declared.name,
-                "runs",
-                f"could not be tried in any way: {said(error)}",
-                "give the parameters that it needs in EXAMPLES, beside the entry point's nodes",
-            )
-            return
-        yield from check_keys(workshop, declared, found)
-        yield from check_pixels(workshop, declared, found)
+        try:
+            yield from _tried(workshop, declared, dict(example or {}))
+        except (Exception, SystemExit) as error:  # of its own code, such as describe
+            yield _failed(declared, error)
+
+
+def _tried(workshop: Workshop, declared: NodeType, example: Mapping[str, Any]) -> Iterator[Finding]:
+    found, error = usable(workshop, declared, example)
+    if not found:
+        yield Finding(
+            declared.name,
+            "runs",
+            f"could not be tried in any way: {said(error)}",
+            "give the parameters that it needs in EXAMPLES, beside the entry point's nodes",
+        )
+        return
+    yield from check_keys(workshop, declared, found)
+    yield from check_pixels(workshop, declared, found)
+
+
+def _failed(declared: NodeType, error: Exception | SystemExit) -> Finding:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    told = said(error) if isinstance(error, RotographError) else f"{type(error).__name__}: {error}"
+    return Finding(
+        declared.name,
+        "runs",
+        f"{declared.name} cannot be checked further, it fails in {Path(last.filename).name}, "
+        f"line {last.lineno}: {told}",
+        "mend its describe, its needs or what they call",
+    )

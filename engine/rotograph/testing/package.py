@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from rotograph.card import Card, installed_cards, read_card
+from rotograph.card import Card, read_card
 from rotograph.declare import NodeType
 from rotograph.errors import GraphError, RotographError, did_you_mean
 from rotograph.models import Models
@@ -48,7 +48,9 @@ def check_package(
     """
     found = find(name)
     findings = list(found.wrong)
-    cards = {card.name: card for card in (*installed_cards(), *found.cards)}
+    # Not installed_cards, which fails with the first package whose cards cannot be read.
+    known = _loaded(sorted(entry_points(group=MODELS), key=lambda e: e.name)).cards
+    cards = {card.name: card for card in (*known, *found.cards)}
     for declared, example in found.nodes:
         at(declared.name)
         findings += check_node(declared, example, cards=list(cards.values()))
@@ -64,7 +66,7 @@ def find(name: str) -> Package:
     path = Path(name)
     if path.suffix == ".py" and path.is_file():
         return _of_file(path)
-    entries = _in_folder(path) if path.is_dir() else _installed(name)
+    entries = _in_folder(path) if _is_project(path, name) else _installed(name)
     if not entries:
         known = {_top(e) for group in (NODES, MODELS) for e in entry_points(group=group)}
         raise GraphError(
@@ -72,6 +74,12 @@ def find(name: str) -> Package:
             hint=f"{did_you_mean(name, known)}, or name its folder",
         )
     return _loaded(entries)
+
+
+def _is_project(path: Path, name: str) -> bool:
+    """Whether a folder is meant: an installed package's own often lies in the working folder."""
+    written = path.name != name or name == ".."
+    return path.is_dir() and (written or (path / "pyproject.toml").is_file())
 
 
 def _top(entry: EntryPoint) -> str:
@@ -119,14 +127,26 @@ def _loaded(entries: list[EntryPoint]) -> Package:
     for entry in entries:
         try:
             value = entry.load()
-        except Exception as error:  # of its own code, at import
+        except (Exception, SystemExit) as error:  # of its own code, at import
             wrong.append(_unloaded(entry.value, error))
             continue
         if entry.group == NODES:
             examples = getattr(importlib.import_module(entry.module), "EXAMPLES", {})
             nodes += _declared(value, examples, entry.value, wrong)
             continue
-        for path in sorted(Path(value).glob("*.toml")):
+        try:
+            folder = Path(value)
+        except TypeError:
+            wrong.append(
+                Finding(
+                    entry.value,
+                    "entry point",
+                    f"names a {type(value).__name__}, not a folder",
+                    "name the path of the folder where the models' cards lie",
+                )
+            )
+            continue
+        for path in sorted(folder.glob("*.toml")):
             try:
                 cards.append(read_card(path))
             except RotographError as error:
@@ -136,11 +156,13 @@ def _loaded(entries: list[EntryPoint]) -> Package:
 
 def _of_file(path: Path) -> Package:
     wrong: list[Finding] = []
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"_rotograph_checked_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look up what annotations mean
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # of its own code, at import
+    except (Exception, SystemExit) as error:  # of its own code, at import
+        sys.modules.pop(spec.name, None)
         return Package(wrong=(_unloaded(path.name, error),))
     examples = getattr(module, "EXAMPLES", {})
     nodes = tuple(_declared(getattr(module, "NODES", None), examples, path.name, wrong))
@@ -165,6 +187,6 @@ def _declared(
             )
 
 
-def _unloaded(where: str, error: Exception) -> Finding:
+def _unloaded(where: str, error: Exception | SystemExit) -> Finding:
     told = f"{type(error).__name__}: {error}"
     return Finding(where, "entry point", f"cannot be imported: {told}", "mend the declaration")

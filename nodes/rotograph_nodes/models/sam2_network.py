@@ -98,8 +98,10 @@ def _places(table: Any) -> Any:
     return Places()
 
 
-def _names_a_class(changes: Mapping[str, Any]) -> bool:
-    return any(
-        str(name).startswith("_") or (isinstance(value, Mapping) and _names_a_class(value))
-        for name, value in changes.items()
-    )
+def _names_a_class(changes: Any) -> bool:
+    """Whether settings would make hydra build or look up something, however deep."""
+    if isinstance(changes, Mapping):
+        return any(str(n).startswith("_") or _names_a_class(v) for n, v in changes.items())
+    if isinstance(changes, list | tuple):
+        return any(map(_names_a_class, changes))
+    return isinstance(changes, str) and "${" in changes

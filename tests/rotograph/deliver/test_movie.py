@@ -16,6 +16,7 @@ from rotograph import exr
 from rotograph import movie as reading
 from rotograph.cli import rotograph
 from rotograph.deliver.burnin import burn_in
+from rotograph.deliver.encode import movie
 from rotograph.deliver.finished import Finished
 from rotograph.deliver.movie import write_review
 from rotograph.environment import Environment
@@ -137,6 +138,58 @@ def test_a_movie_that_is_there_stays_unless_it_must_be_overwritten(shot, name):
     run(shot, "movie", shot.graph, path, "--rate", "25", "--overwrite")
     with av.open(str(path)) as container:
         assert container.streams.video[0].average_rate == 25
+
+
+def test_a_movie_without_its_sidecar_is_not_written_over_by_another(shot):
+    path = shot.folder / "alone.mov"
+    sidecar = shot.folder / "alone.mov.json"
+    run(shot, "movie", shot.graph, path, "--frames", "1001")
+    told = sidecar.read_bytes()
+    sidecar.unlink()
+    was = path.read_bytes()
+    said = run(shot, "movie", shot.graph, path, "--frames", "1002", status=1).stderr
+    assert "shows something else" in said and "--overwrite" in said
+    assert path.read_bytes() == was and not sidecar.exists()
+    run(shot, "movie", shot.graph, path, "--frames", "1001")  # the same one gets it again
+    assert sidecar.read_bytes() == told
+
+
+def small_movie(path):
+    return movie(path, "mov", "prores_ks", "yuva444p10le", Fraction(24), {}, "digest")
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_plate_that_cannot_be_read_is_not_told_as_a_movie_that_cannot_be_written(
+    tmp_path, written
+):
+    unreadable = OSError(5, "Input/output error", "plate.1002.exr")
+    with (
+        pytest.raises(OSError, match=r"plate\.1002\.exr") as got,
+        small_movie(tmp_path / "a.mov") as w,
+    ):
+        for frame in range(written):
+            w(np.zeros((64, 64, 4), np.float32), None, frame)
+        raise unreadable
+    assert got.value is unreadable
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fails_is_told_as_a_movie_that_cannot_be_written(tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rotograph.deliver.encode.os.replace", full)
+    with (
+        pytest.raises(WriteError, match="cannot be written: No space left"),
+        small_movie(tmp_path / "a.mov") as write,
+    ):
+        write(np.zeros((64, 64, 4), np.float32), None, 1)
+    with (
+        pytest.raises(WriteError, match="cannot be written"),
+        small_movie(tmp_path / "no" / "a.mov"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_movie_that_cannot_be_written_says_so_in_one_line(shot):

@@ -337,6 +337,63 @@ def test_a_folder_with_another_delivery_is_left_alone_before_anything_is_compute
     assert "of other mattes or settings" in said and "--overwrite" in said
 
 
+def redraw(mattes, shift: int) -> None:
+    for path in mattes.parent.glob("matte.*.exr"):
+        image = exr.read(path)
+        exr.write(path, Image(image.spec, np.roll(image.pixels, shift, axis=1)), compression="zip")
+
+
+def test_overwriting_leaves_no_file_of_the_older_shapes(mattes, tmp_path):
+    out = tmp_path / "out"
+    every = [word for name in ("json", "silhouette", "svg") for word in ("--format", name)]
+    assert "files written" in splines_command(mattes, "-o", out, *every)
+    (out / "svg" / "mine.svg").write_text("mine")
+    old = (out / "shapes.fxs").read_bytes()
+    redraw(mattes, 15)
+    json_only = ("--format", "json", "--no-residual")
+    said = splines_command(mattes, "-o", out, *json_only)
+    assert "of other mattes or settings" in said and (out / "shapes.fxs").read_bytes() == old
+    assert "1 files written" in splines_command(mattes, "-o", out, *json_only, "--overwrite")
+    left = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
+    assert left == {"shapes.json", splinefiles.RECORD, "svg/mine.svg"}
+    splines_command(mattes, "-o", out, *every)
+    assert (out / "shapes.fxs").read_bytes() != old
+    new = from_json((out / "shapes.json").read_text("utf-8"))
+    for name, text in (pair for kind in every[1::2] for pair in splinefiles.texts(new, kind)):
+        assert (out / name).read_text("utf-8") == text, name
+    for name in ("-001", "0000", "0001"):
+        left = exr.read(out / "residual" / f"a_b.{name}.exr")
+        matte = exr.read(mattes.parent / f"matte.{name}.exr").channel("a/b.A")
+        np.testing.assert_allclose(left.channel("A") + left.channel("shape.A"), matte, atol=1e-6)
+
+
+def one_shape(layer: str, x: float) -> SplineShot:
+    shape = Spline(layer, 1, 1, (Key(1, circle(x, 60, 40), 2.5),))
+    return SplineShot((1,), (200, 140), (SplineLayer(layer, RED, (shape,)),))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_files_of_older_shapes_are_gone_before_the_record_tells_of_new_ones(
+    broken, tmp_path, monkeypatch
+):
+    old, new = one_shape("hero", 60), one_shape("hero", 90)
+    splinefiles.record(tmp_path, "old", old)
+    files = splinefiles.write(tmp_path, old, splinefiles.FORMATS)
+    splinefiles.record(tmp_path, "old", old, overwrite=True)
+    assert all(path.exists() for path in files), "the same shapes: nothing is outdated"
+    if broken:
+        (tmp_path / splinefiles.RECORD).write_text("{")
+    with monkeypatch.context() as killed:
+        killed.setattr(splinefiles, "write_whole", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            splinefiles.record(tmp_path, "new", new, overwrite=True)
+    assert not any(path.exists() for path in files)
+    if not broken:
+        assert splinefiles.recorded(tmp_path, "old") is not None, "still a delivery to go on with"
+    splinefiles.record(tmp_path, "new", new, overwrite=True)
+    assert to_json(splinefiles.recorded(tmp_path, "new")) == to_json(new)
+
+
 def test_names_that_no_file_can_have_become_names_of_their_own():
     names = ["a/b", "a\\b", 'a"b', "../x", "猫", "A_B", "n" * 300, "n" * 301, ".", "", "a#b%04d"]
     files = splinefiles.file_names(names)
