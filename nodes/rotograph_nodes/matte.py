@@ -200,7 +200,9 @@ class Matte:
         }
         if needs["logits"] is None and needs["trimap"] is None:
             raise MissingFrame(
-                f"the mask of '{at.layer}' has no such frame", frame=at.frame, hint="change --frames"
+                f"the mask of '{at.layer}' has no such frame",
+                frame=at.frame,
+                hint="change --frames",
             )
         network = at.card("matte").network
         if not network.get("trimap", True):
