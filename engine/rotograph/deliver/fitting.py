@@ -58,16 +58,7 @@ class Basis:
             i, s = i % points, 1.0 - t
             columns = [3 * i + 1, 3 * i + 2, 3 * ((i + 1) % points), 3 * ((i + 1) % points) + 1]
             value[n, columns] += [s**3, 3 * s * s * t, 3 * s * t * t, t**3]
-        fair = np.zeros((2 * points, 3 * points))
-        for i in range(points):
-            before, after = (i - 1) % points, (i + 1) % points
-            both = 3.0 * (lengths[before] + lengths[i])
-            for row, handle, length in ((2 * i, 0, -lengths[before]), (2 * i + 1, 2, lengths[i])):
-                fair[row, 3 * i + handle] = 1.0
-                fair[row, 3 * i + 1] -= 1.0
-                fair[row, 3 * after + 1] -= length / both
-                fair[row, 3 * before + 1] += length / both
-        return cls(value, fair)
+        return cls(value, fairness(lengths))
 
     def alone(self, contour: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """``(3P, 2)``: the controls of the curve nearest to one contour."""
@@ -75,6 +66,24 @@ class Basis:
         normal = weighted @ self.value + _SMOOTH * self.fair.T @ self.fair
         normal += 1e-9 * np.eye(len(normal))
         return np.linalg.solve(normal, weighted @ contour)
+
+
+def fairness(lengths: Sequence[float]) -> np.ndarray:
+    """``(2P, 3P)``: 0 where handles are as a smooth curve through the points would have them.
+
+    lengths: of the curve from each point to the next, in pixels.
+    """
+    points = len(lengths)
+    fair = np.zeros((2 * points, 3 * points))
+    for i in range(points):
+        before, after = (i - 1) % points, (i + 1) % points
+        both = max(3.0 * (lengths[before] + lengths[i]), 1e-9)
+        for row, handle, length in ((2 * i, 0, -lengths[before]), (2 * i + 1, 2, lengths[i])):
+            fair[row, 3 * i + handle] = 1.0
+            fair[row, 3 * i + 1] -= 1.0
+            fair[row, 3 * after + 1] -= length / both
+            fair[row, 3 * before + 1] += length / both
+    return fair
 
 
 def choose_points(contour: np.ndarray, most: int = MAX_POINTS) -> Basis:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rotograph.deliver.spline import shares
+from rotograph.deliver.spline import hermite, shares
 
 _CLOSE = 0.15  # pixels, root mean square: a motion need not be closer
 _LONGEST = 48  # frames between two keyframes
@@ -76,12 +76,7 @@ def _stretch(tracks, at, speed, weight, i: int, j: int) -> float:
         return 0.0
     span = at[j] - at[i]
     u = ((at[i + 1 : j] - at[i]) / span)[:, None, None]
-    there = (
-        (2 * u**3 - 3 * u**2 + 1) * tracks[i]
-        + (u**3 - 2 * u**2 + u) * span * speed[i]
-        + (3 * u**2 - 2 * u**3) * tracks[j]
-        + (u**3 - u**2) * span * speed[j]
-    )
+    there = hermite(u, span, (tracks[i], tracks[j]), (speed[i], speed[j]))
     return float(np.sum(weight[i + 1 : j, :, None] * (tracks[i + 1 : j] - there) ** 2))
 
 

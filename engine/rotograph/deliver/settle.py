@@ -17,6 +17,7 @@ import numpy as np
 
 from rotograph.deliver import banded
 from rotograph.deliver.contours import MARGIN
+from rotograph.deliver.fitting import fairness
 from rotograph.deliver.spline import Key, Spline, moved, shares
 
 _SAMPLES = 360  # of a curve
@@ -150,20 +151,11 @@ def curve_basis(points: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fairness(controls: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """``(2P, 3P)``: 0 where handles are as a smooth curve through the points would have them."""
+    """``fairness`` of a curve as its controls have it."""
     points = len(controls) // 3
     curve = value @ controls
-    parts = np.linalg.norm(np.roll(curve, -1, 0) - curve, axis=1).reshape(points, -1).sum(axis=1)
-    fair = np.zeros((2 * points, 3 * points))
-    for i in range(points):
-        before, after = (i - 1) % points, (i + 1) % points
-        both = max(3.0 * (parts[before] + parts[i]), 1e-9)
-        for row, handle, length in ((2 * i, 0, -parts[before]), (2 * i + 1, 2, parts[i])):
-            fair[row, 3 * i + handle] = 1.0
-            fair[row, 3 * i + 1] -= 1.0
-            fair[row, 3 * after + 1] -= length / both
-            fair[row, 3 * before + 1] += length / both
-    return fair
+    steps = np.linalg.norm(np.roll(curve, -1, 0) - curve, axis=1)
+    return fairness(steps.reshape(points, -1).sum(axis=1))
 
 
 def _cover(

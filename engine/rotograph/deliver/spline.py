@@ -123,11 +123,16 @@ def moved(
     axes = (-1, *[1] * (values.ndim - 1))
     span = (at[i + 1] - at[i]).reshape(axes)
     u = ((now - at[i]).reshape(axes) / span).clip(0.0, 1.0)
+    return hermite(u, span, (values[i], values[i + 1]), (speed[i], speed[i + 1]))
+
+
+def hermite(u: Any, span: Any, values: tuple[Any, Any], speeds: tuple[Any, Any]) -> Any:
+    """What moves from one value to another as it does at both; u: 0 to 1 of ``span`` frames."""
     return (
-        (2 * u**3 - 3 * u**2 + 1) * values[i]
-        + (u**3 - 2 * u**2 + u) * span * speed[i]
-        + (3 * u**2 - 2 * u**3) * values[i + 1]
-        + (u**3 - u**2) * span * speed[i + 1]
+        (2 * u**3 - 3 * u**2 + 1) * values[0]
+        + (u**3 - 2 * u**2 + u) * span * speeds[0]
+        + (3 * u**2 - 2 * u**3) * values[1]
+        + (u**3 - u**2) * span * speeds[1]
     )
 
 
