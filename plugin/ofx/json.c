@@ -133,9 +133,11 @@ static const char *quoted(Reader *reader) {
     char *made = take(reader->tree, (size_t)(end - reader->at)), *out = made;
     if (!made) return NULL;
     for (char *at = reader->at + 1; at < end; at++) {
-        if ((unsigned char)*at < 0x20) return NULL;
+        int size = character((unsigned char *)at);
+        if ((unsigned char)*at < 0x20 || !size) return NULL;
         if (*at != '\\') {
             *out++ = *at;
+            while (--size) *out++ = *++at;
             continue;
         }
         static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -144,29 +146,18 @@ static const char *quoted(Reader *reader) {
             *out++ = to[known - from];
             continue;
         }
-        int code = *at == 'u' && end - at > 4 ? hex4(at + 1) : -1;
+        int code = *at == 'u' ? hex4(at + 1) : -1; /* the closing quote is no digit */
         if (code <= 0) return NULL;
         at += 4;
-        if (code >= 0xD800 && code < 0xDC00 && end - at > 6 && at[1] == '\\' && at[2] == 'u') {
-            int low = hex4(at + 3);
-            if (low < 0xDC00 || low > 0xDFFF) return NULL;
+        if (code >> 11 == 0x1B) { /* half of a pair */
+            int low = code < 0xDC00 && at[1] == '\\' && at[2] == 'u' ? hex4(at + 3) : 0;
+            if (low >> 10 != 0x37) return NULL;
             code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
             at += 6;
         }
-        if (code < 0x80) *out++ = (char)code;
-        else if (code < 0x800) {
-            *out++ = (char)(0xC0 | code >> 6);
-            *out++ = (char)(0x80 | (code & 63));
-        } else if (code < 0x10000) {
-            *out++ = (char)(0xE0 | code >> 12);
-            *out++ = (char)(0x80 | (code >> 6 & 63));
-            *out++ = (char)(0x80 | (code & 63));
-        } else {
-            *out++ = (char)(0xF0 | code >> 18);
-            *out++ = (char)(0x80 | (code >> 12 & 63));
-            *out++ = (char)(0x80 | (code >> 6 & 63));
-            *out++ = (char)(0x80 | (code & 63));
-        }
+        int shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
+        *out++ = (char)(shift ? 0xFF00 >> (shift / 6 + 1) | code >> shift : code);
+        while (shift) *out++ = (char)(0x80 | (code >> (shift -= 6) & 63));
     }
     reader->at = end + 1;
     return made;
@@ -179,6 +170,8 @@ static bool word(Reader *reader, const char *expected) {
     return true;
 }
 
+static bool digit(char c) { return c >= '0' && c <= '9'; }
+
 /* A number, whatever decimal point the host's locale has. */
 static bool number(Reader *reader, double *value) {
     char line[64];
@@ -188,7 +181,8 @@ static bool number(Reader *reader, double *value) {
         size++;
     }
     line[size] = 0;
-    char *end;
+    char *end = line + (*line == '-'), *point = strchr(line, '.');
+    if (!digit(*end) || (*end == '0' && digit(end[1])) || (point && !digit(point[1]))) return false;
     *value = strtod(line, &end);
     if (*end == '.') {
         *end = ',';
