@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +17,12 @@ from rotograph.errors import ModelError
 
 Role = Literal["detect", "segment", "track", "motion", "matte", "refine"]
 
-CHECKPOINTS = (".pt", ".pth")
+HUB = "https://huggingface.co"
+RECEIPT = "rotograph.json"
+"""Beside a model's files: what was put there, and its digest as published and as stored."""
+CARDS = "cards"
+"""The folder of a studio's own cards, in its folder of models."""
+CHECKPOINTS = (".pt", ".pth", ".bin")
 """Published as pickles: converted to safetensors when they are added, never opened otherwise."""
 
 
@@ -115,8 +120,8 @@ class Card:
 
     @property
     def size(self) -> int:
-        """Bytes to download; 0 when not known."""
-        return sum(f.size for f in self.files)
+        """Bytes to download, without small files that nobody measured; 0 when not known."""
+        return sum(f.size for f in self.files) if self.files and self.files[0].size else 0
 
     @property
     def missing(self) -> list[str]:
@@ -126,8 +131,10 @@ class Card:
     def url(self, file: WeightsFile, endpoint: str) -> str:
         """Where a file is; "" when it has to be fetched by hand.
 
-        endpoint: of Hugging Face or a mirror of it.
+        endpoint: of Hugging Face or a mirror of it, which also stands in for it in a whole url.
         """
+        if file.url.startswith(f"{HUB}/"):
+            return endpoint + file.url.removeprefix(HUB)
         if file.url or not self.repository:
             return file.url
         return f"{endpoint}/{self.repository}/resolve/{self.revision or 'main'}/{file.name}"
@@ -151,7 +158,7 @@ def read_card(path: Path) -> Card:
         card = Card(**data | {"files": files, "packages": tuple(data.get("packages", ()))})
         _check(card)
         return card
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+    except (OSError, UnicodeError, TypeError, ValueError) as error:
         raise ModelError(f"is not a model card: {error}", file=path) from None
 
 
@@ -162,23 +169,111 @@ def _check(card: Card) -> None:
         kind = kinds.get(str(known.type))
         if kind and type(getattr(card, known.name)) is not kind:
             raise ValueError(f"'{known.name}' is not {known.type}")
+    if not isinstance(card.adapters, dict) or not isinstance(card.network, dict):
+        raise ValueError("'adapters' and 'network' are tables")
+    for listed in ("packages", "smaller"):
+        if not isinstance(getattr(card, listed), list | tuple):
+            raise ValueError(f"'{listed}' is not a list")
+    score = card.network.get("score", 0.0)
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise ValueError("'score' in [network] is not a number from 0 to 1")
     if unknown := set(card.adapters) - set(Role.__args__):
         raise ValueError(f"there is no role '{unknown.pop()}'")
+    if not all(isinstance(adapter, str) for adapter in card.adapters.values()):
+        raise ValueError("an adapter is a text")
+    bad = [n for n in card.packages if not str(n).isidentifier() or n == "__main__"]
+    if bad:
+        raise ValueError(f"'{bad[0]}' is not the name of a package")
+    if any(type(getattr(file, n)) is not str for file in card.files for n in ("name", "url")):
+        raise ValueError("a file's name and url are texts")
+    stored = [file.stored for file in card.files]
     for file in card.files:
-        if Path(file.name).name != file.name or file.name in ("", ".", ".."):
-            raise ValueError(f"'{file.name}' is not a file's name")
+        taken = file.stored.lower() == RECEIPT or stored.count(file.stored) > 1
+        if taken or not _is_plain(file.name):
+            raise ValueError(f"'{file.name}' is not a file's name, or is there twice")
+        if type(file.size) is not int or file.size < 0:
+            raise ValueError(f"the size of '{file.name}' is not a number of bytes")
         if file.sha256 and (len(file.sha256) != 64 or set(file.sha256) - set("0123456789abcdef")):
             raise ValueError(f"the sha256 of '{file.name}' is not 64 lower case hex digits")
         if file.url and urlsplit(file.url).scheme not in ("https", "http"):
             raise ValueError(f"the url of '{file.name}' is not http or https")
-    if Path(card.name).name != card.name or card.name in ("", ".", "..", "auto"):
+    if not _is_plain(card.name) or card.name.lower() in ("auto", CARDS) or " " in card.name:
         raise ValueError(f"'{card.name}' cannot be a model's name")
 
 
+def _is_plain(name: str) -> bool:
+    """Whether a name leads nowhere, on any system, but to what lies in one folder."""
+    return name.isprintable() and name[:1] not in ("", ".") and not set(name) & set("/\\:")
+
+
 def installed_cards() -> list[Card]:
-    """The cards of every installed package (entry point ``rotograph.models``: a folder of TOML)."""
-    cards = []
+    """The cards of every installed package (entry point ``rotograph.models``: a folder of TOML).
+
+    By name. Raises ModelError naming the package whose entry point or card cannot be read, or two
+    that give the same name to a model.
+    """
+    cards: list[Card] = []
+    whose: dict[str, str] = {}
     for entry in sorted(entry_points(group="rotograph.models"), key=lambda e: e.name):
-        folder = Path(entry.load())
-        cards += [read_card(path) for path in sorted(folder.glob("*.toml"))]
-    return cards
+        package = entry.dist.name if entry.dist is not None else entry.module.split(".")[0]
+        try:
+            folder = Path(entry.load())
+        except (Exception, SystemExit) as error:  # of its own code, at import
+            why = " ".join(str(error).split())[:160] or type(error).__name__
+            raise ModelError(
+                f"the package '{package}' says that its models are at '{entry.value}', which "
+                f"cannot be read: {why}",
+                hint=f"install '{package}' again, or uninstall it",
+            ) from None
+        for path in folder.glob("*.toml"):
+            card = read_card(path)
+            if card.name in whose:
+                raise _twice(card, f"the package '{whose[card.name]}'", f"'{package}'")
+            whose[card.name] = package
+            cards.append(card)
+    return sorted(cards, key=lambda card: card.name)
+
+
+def studio_cards(mirror: Path | None, installed: Iterable[Card]) -> list[Card]:
+    """The cards that a studio keeps in its folder of models, by name.
+
+    They bring no code: each adapter is one that a card of an installed package names too. Raises
+    ModelError naming the file.
+    """
+    if mirror is None:
+        return []
+    taken = {card.name: "an installed package" for card in installed}
+    adapters = {adapter for card in installed for adapter in card.adapters.values()}
+    cards = []
+    for path in sorted((mirror / CARDS).glob("*.toml")):
+        card = read_card(path)
+        if card.name in taken:
+            raise _twice(card, taken[card.name], str(path))
+        if unknown := sorted(set(card.adapters.values()) - adapters):
+            raise ModelError(
+                f"names the adapter '{unknown[0]}', which no card of an installed package names",
+                file=path,
+                hint="a new adapter comes with a package of its own (docs/models.md)",
+            )
+        if looser := [other for other in installed if _loosens(card, other)]:
+            raise ModelError(
+                f"allows more with the weights of '{looser[0].name}' than its licence does",
+                file=path,
+                hint=f"say of them what `rotograph models show {looser[0].name}` says",
+            )
+        taken[card.name] = str(path)
+        cards.append(card)
+    return sorted(cards, key=lambda card: card.name)
+
+
+def _loosens(card: Card, other: Card) -> bool:
+    """Whether a card says of another one's weights that they may be used for more."""
+    same = {f.sha256 for f in card.files if f.sha256} & {f.sha256 for f in other.files}
+    return bool(same) and (card.commercial > other.commercial or card.research > other.research)
+
+
+def _twice(card: Card, one: str, other: str) -> ModelError:
+    return ModelError(
+        f"there are two models called '{card.name}', in {one} and in {other}",
+        hint="give one of them another name, or uninstall its package",
+    )

@@ -66,6 +66,15 @@ def pick(asked: str | None = None) -> Device:
     )
 
 
+def check(asked: str | None = None) -> None:
+    """Raise ModelError when what is asked for is no kind of device; it may be absent.
+
+    asked: as for ``pick``. Whether the device is there is looked at when a network is loaded:
+    models without weights compute on the processor wherever they are.
+    """
+    _asked(asked)
+
+
 def onnx_providers(asked: str | None = None) -> tuple[Device, list[Any]]:
     """The device of ONNX networks and its execution providers, best first, the processor last.
 
@@ -79,7 +88,8 @@ def onnx_providers(asked: str | None = None) -> tuple[Device, list[Any]]:
         found = [p for p in _PROVIDERS[candidate] if p in available]
         if not found:
             continue
-        label = f"{found[0].removesuffix('ExecutionProvider')}, ONNX Runtime"
+        provider = found[0].removesuffix("ExecutionProvider")
+        label = "ONNX Runtime" if candidate == "cpu" else f"{provider}, ONNX Runtime"
         chosen = Device(candidate, number, label, _memory(candidate), asked=bool(wanted))
         if candidate == "cpu":
             return chosen, found

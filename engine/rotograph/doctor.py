@@ -15,6 +15,9 @@ from typing import Literal
 
 import psutil
 
+from rotograph import device
+from rotograph.errors import ModelError
+
 State = Literal["ok", "note", "bad"]
 PACKAGES = {
     "numpy": "numpy",
@@ -42,7 +45,7 @@ class Finding:
 def examine(cache: Path | None = None) -> Iterator[Finding]:
     """Every finding, in the order to show them. cache: the store's folder, if not the default.
 
-    Loads no model and no network library.
+    Loads no model, and no network library unless $ROTOGRAPH_DEVICE asks for a device.
     """
     yield from _versions()
     yield from _devices()
@@ -76,6 +79,12 @@ def _devices() -> Iterator[Finding]:
         "devices", "memory", free, "note" if low else "ok", "render with --jobs 1" if low else ""
     )
     yield Finding("devices", "GPU", _gpu(), "note")
+    if asked := os.environ.get(device.VARIABLE):
+        try:
+            yield Finding("devices", "asked for", f"${device.VARIABLE} {device.pick()}")
+        except ModelError as error:
+            hint = f"networks will not run: {error.hint}"
+            yield Finding("devices", "asked for", f"${device.VARIABLE} {asked}", "bad", hint)
 
 
 def _gpu() -> str:
@@ -141,16 +150,20 @@ def _operators() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from rotograph.card import installed_cards
+    from rotograph.card import installed_cards, studio_cards
     from rotograph.errors import ModelError
     from rotograph.weights import find, folders
 
     where = folders()
     yield Finding("models", "folder", str(where.own))
-    if where.mirror is not None:
+    if where.mirror is not None and where.mirror.is_dir():
         yield Finding("models", "studio's folder", str(where.mirror))
+    elif where.mirror is not None:
+        hint = "mount it, correct $ROTOGRAPH_MODELS, or unset it"
+        yield Finding("models", "studio's folder", f"{where.mirror} is not there", "bad", hint)
     try:
         cards = installed_cards()
+        cards += studio_cards(where.mirror, cards)
     except ModelError as error:
         yield Finding("models", "cards", str(error), "bad", "reinstall the package it belongs to")
         return

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 _SHOWN = 80
+_NAMES = 12
+"""Names in a hint."""
 _LONGEST = 400
 """Characters of a message: a name in a document may be a whole book."""
 
@@ -155,9 +157,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint: the nearest known name, else all of them."""
+    """A hint: the nearest known name, else all of them, or of many the first."""
     known = sorted(known)
     best = nearest(name, known)
     if best is not None:
         return f"did you mean '{best}'?"
+    if len(known) > _NAMES:
+        known = [*known[: _NAMES - 1], f"and {len(known) - _NAMES + 1} more"]
     return f"known: {', '.join(known)}" if known else "there are none"

@@ -38,8 +38,15 @@ def studio_files(mirror: Path | None) -> list[Path]:
     """Where a studio may state its policy; every file that is there counts.
 
     The system's configuration folder, which users can neither write to nor move by a variable, and
-    the model mirror.
+    the model mirror. Raises ModelError for a mirror that is not there, for what it says, and which
+    models it has, would be passed over.
     """
+    if mirror is not None and not mirror.is_dir():
+        raise ModelError(
+            "the studio's folder of models, $ROTOGRAPH_MODELS, is not there",
+            file=mirror,
+            hint="mount it, correct the variable, or unset it",
+        )
     found = [_system_folder() / STUDIO_FILE]
     return found if mirror is None else [*found, mirror / STUDIO_FILE]
 
@@ -89,11 +96,18 @@ def _stated(path: Path) -> Policy | None:
     try:
         if not path.exists():
             return None
-        stated = tomllib.loads(path.read_text(encoding="utf-8")).get("licence_policy")
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(
             f"the studio's settings cannot be read: {error}", file=path, hint="tell who keeps them"
         ) from None
+    if unknown := sorted(set(told) - {"licence_policy"}):
+        raise ModelError(
+            f"the studio's settings say '{unknown[0]}', which this version does not know",
+            file=path,
+            hint="only 'licence_policy' is known; tell who keeps them",
+        )
+    stated = told.get("licence_policy")
     if stated is not None and stated not in POLICIES:
         raise ModelError(
             f"licence_policy is {stated!r}", file=path, hint=f"one of {', '.join(POLICIES)}"
@@ -158,10 +172,22 @@ def _asked_for(graph: Any, before: str | None) -> list[tuple[str, str, str]]:
 
 
 def _behind(graph: Any, name: str) -> set[str]:
+    """The node and what leads to it, and the detectors whose boxes became prompts there.
+
+    These are wired to nothing: ``rotograph shot`` leaves its own beside the layers that it found.
+    """
+    taken = {source for node in graph for source in node.inputs.values()}
     found, left = set(), [name]
     while left:
         one = left.pop()
         if one not in found:
             found.add(one)
             left += [source for source in graph.nodes[one].inputs.values() if source]
-    return found
+    return found | {
+        node.name
+        for node in graph
+        if node.type.output is not None
+        and node.type.output.wire == "Detections"
+        and node.name not in taken
+        and found & set(node.inputs.values())
+    }

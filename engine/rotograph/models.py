@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rotograph import device, licence, weights
-from rotograph.card import Card, installed_cards
+from rotograph.card import Card, installed_cards, studio_cards
 from rotograph.device import Device
 from rotograph.errors import ModelError, did_you_mean
 from rotograph.resident import Resident
@@ -81,10 +81,14 @@ class Models:
     ) -> Models:
         """The same models, with their loaded networks, for a run of another policy, mirror, device.
 
-        device: "auto" for the best there is, whatever this process's own environment asks for.
+        folders: with the cards that a studio keeps there. device: "auto" for the best there is,
+        whatever this process's own environment asks for. Raises ModelError for a wrong card.
         """
+        cards = dict(self.cards)
+        if folders is not None:
+            cards |= {c.name: c for c in studio_cards(folders.mirror, self.cards.values())}
         folders, device = folders or self.folders, device or self.device
-        return replace(self, policy=policy, folders=folders, device=device)
+        return replace(self, cards=cards, policy=policy, folders=folders, device=device)
 
     def card(self, role: str, name: str) -> Card:
         """The card of a model that can and may do this job here; raises ModelError that names one.
@@ -108,16 +112,23 @@ class Models:
         if card is None:
             raise ModelError(f"there is no model '{name}'", hint=did_you_mean(name, able))
         if role not in card.adapters:
-            raise ModelError(
-                f"the model '{name}' cannot {role}", hint=f"these can: {', '.join(able)}"
-            )
+            raise ModelError(f"the model '{name}' cannot {role}", hint=self._able(role))
         if not card.adapters[role]:
             raise ModelError(
                 f"the model '{name}' is known but cannot run in this version",
-                hint=f"these can: {', '.join(able)}",
+                hint=self._able(role),
             )
         licence.check(card, self, role)
         return card
+
+    def _able(self, role: str) -> str:
+        """A hint: the models that can do this here and now, or else how to find others."""
+        able = [c for c in self.cards.values() if c.adapters.get(role)]
+        able = [c for c in able if licence.allows(self.policy, c) and not c.missing]
+        ready = [c.name for c in able if self.installed(c)]
+        if not ready:
+            return "rotograph models list shows those that can"
+        return f"of those that are here, these can: {', '.join(ready)}"
 
     def best(self, role: str, asked: Sequence[str] = ()) -> Card:
         """What "auto" stands for: of the models that are ready and allowed, the best.
@@ -147,12 +158,19 @@ class Models:
         """Whether all its weights are here."""
         return not card.files or weights.find(card, self.folders) is not None
 
+    def check_here(self, role: str, name: str) -> None:
+        """Raise ModelError unless the model's packages and files are here; nothing is opened."""
+        card = self.card(role, name)
+        if card.missing:
+            raise self._lacking(card, card.missing[0])
+        if not self.installed(card):
+            raise self._absent(card, role)
+
     def weights(self, card: Card) -> Path:
         """The card's weights, verified; raises ModelError when they are not here or differ."""
-        found = weights.find(card, self.folders)
+        found = weights.sound(weights.pinned(card, self.folders), self.folders)
         if found is None:
             raise self._absent(card, next(iter(card.adapters)))
-        weights.verify(card, found)
         return found
 
     def _absent(self, card: Card, role: str) -> ModelError:
@@ -186,7 +204,8 @@ class Models:
     def load(self, role: str, name: str) -> Any:
         """The adapter; raises ModelError when it is unknown, forbidden, or something is missing."""
         card = self.card(role, name)
-        named = (role, card.name, card.weights, self.device)
+        # a studio's card may be another one tomorrow, or in another folder
+        named = (role, card.name, card.weights, self.device, repr(card))
         with self._lock:
             if named not in self._loaded:
                 self._loaded[named] = self._make(role, card)
@@ -229,3 +248,8 @@ def _free() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available * SHARE)
+
+
+def at_hand(policy: licence.Policy) -> Models:
+    """The models of the installed packages, and of the studio's folder; raises ModelError."""
+    return Models().under(policy, weights.folders())

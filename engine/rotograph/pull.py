@@ -1,4 +1,7 @@
-"""Download a model's files: go on where an earlier try stopped, trust nothing but the digest."""
+"""Download a model's files: go on where an earlier try stopped, trust nothing but the digest.
+
+Two that ask for the same file at once take turns: the second finds what the first brought.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,11 +18,12 @@ from urllib.parse import urlsplit
 import requests
 
 from rotograph import weights
-from rotograph.card import Card, WeightsFile
+from rotograph.alone import alone
+from rotograph.card import HUB, Card, WeightsFile
+from rotograph.commands.options import human_size
 from rotograph.errors import ModelError
 from rotograph.weights import Folders
 
-ENDPOINT = "https://huggingface.co"
 _CHUNK = 1 << 16
 """Bytes at a time, and at most so many are lost where it is cut off."""
 _PATIENCE = (10, 60)
@@ -28,8 +33,19 @@ Report = Callable[[str, int, int], None]
 
 
 def endpoint() -> str:
-    """Hugging Face, or the mirror of it that ``$HF_ENDPOINT`` names."""
-    return (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+    """Hugging Face, or the mirror of it that ``$HF_ENDPOINT`` names; raises ModelError."""
+    asked = os.environ.get("HF_ENDPOINT", "").strip() or HUB
+    try:
+        parts = urlsplit(asked)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise ModelError(
+            f"$HF_ENDPOINT is '{asked}', which is no address of a server",
+            hint="write it as https://name, or unset it",
+        )
+    return asked.rstrip("/")
 
 
 def pull(card: Card, where: Folders, report: Report = lambda name, done, total: None) -> Path:
@@ -38,18 +54,23 @@ def pull(card: Card, where: Folders, report: Report = lambda name, done, total: 
     report: told a file's name, its bytes so far, and all its bytes (0 when nobody knows). Proxies
     are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``), ``HF_TOKEN`` opens a repository
     that asks for one. What was fetched of a file that is not whole stays, and the next try goes on
-    there. Raises ModelError with one line for no network, a file cut off, a wrong digest or size,
-    no space, no permission, and a model that has to be fetched by hand.
+    there. Where the studio's are damaged, this brings a copy of the user's own. Raises ModelError
+    with one line for no network, a file cut off, a wrong digest or size, no space, no permission,
+    and a model that has to be fetched by hand.
     """
-    found = weights.find(card, where)
+    try:
+        found = weights.sound(weights.pinned(card, where), where)
+    except ModelError:
+        if weights.find(card, Folders(None, where.own)) is not None:
+            raise
+        found = None
     if found is None:
         for file in card.files:
             if not (where.own / card.name / file.stored).is_file():
                 _one(card, file, where, report)
-        found = weights.find(card, where)
+        found = weights.sound(card, where)
     if found is None:
         raise ModelError(f"the model '{card.name}' has no weights", hint="it is ready as it is")
-    weights.verify(card, found)
     return found
 
 
@@ -64,27 +85,32 @@ def _one(card: Card, file: WeightsFile, where: Folders, report: Report) -> None:
     folder = where.own / card.name
     part = folder / f"{file.name}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _room(part, file)
-        _fetch(url, part, file, report)
+        with alone(part, lambda: report(file.name, _size(part), file.size)):
+            if (folder / file.stored).is_file():  # whoever was before us brought it
+                return
+            _room(part, file)
+            _fetch(url, part, file, report)
+            try:
+                _accept(card, file, part)
+            finally:
+                for left in (part, _note(part)):
+                    left.unlink(missing_ok=True)
     except requests.RequestException as error:
         raise _unreachable(url, error, by_hand) from None
     except OSError as error:
-        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(part, file) from None
         raise ModelError(
-            f"cannot be written: {what}",
-            file=part,
-            hint="free some space; the same command goes on where it stopped",
+            f"cannot be written: {error.strerror or error}",
+            file=error.filename or part,
+            hint="ask for permission to write there",
         ) from None
-    try:
-        _accept(card, file, part, where)
     finally:
-        for left in (part, _note(part)):
-            with contextlib.suppress(OSError):
-                left.unlink()
+        with contextlib.suppress(OSError):  # what came of it, or other files, keep it
+            folder.rmdir()
 
 
-def _accept(card: Card, file: WeightsFile, part: Path, where: Folders) -> None:
+def _accept(card: Card, file: WeightsFile, part: Path) -> None:
     """Take a whole download for what the card says it is; raises ModelError."""
     got = weights.digest_of(part)
     if file.sha256 and got != file.sha256:
@@ -96,19 +122,35 @@ def _accept(card: Card, file: WeightsFile, part: Path, where: Folders) -> None:
     weights.take(file, part, got, named=Path(file.name))
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _room(part: Path, file: WeightsFile) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    free = shutil.disk_usage(part.parent).free
-    if file.size - have > free:
-        raise OSError(errno.ENOSPC, "no space", str(part))
+    if file.size - _size(part) > shutil.disk_usage(part.parent).free:
+        raise _full(part, file)
+
+
+def _full(part: Path, file: WeightsFile) -> ModelError:
+    have, free = _size(part), shutil.disk_usage(part.parent).free
+    told = f"{human_size(have)} came" if have else "nothing came yet"
+    if file.size:
+        told = f"{human_size(file.size - have)} are still needed"
+    return ModelError(
+        f"the disk is full: {told}, and {human_size(free)} are free",
+        file=part,
+        hint="free some space there; the same command goes on where it stopped",
+    )
 
 
 def _fetch(url: str, part: Path, file: WeightsFile, report: Report) -> None:
     """The whole file into ``part``, from where an earlier try of the same file stopped."""
-    note, have = _note(part), 0
+    note = _note(part)
     tag = _tag(note, url)
-    if part.exists():
-        have = part.stat().st_size if tag or file.sha256 else 0
+    have = _size(part) if tag or file.sha256 else 0
     headers = {"User-Agent": "rotograph", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -117,8 +159,12 @@ def _fetch(url: str, part: Path, file: WeightsFile, report: Report) -> None:
     token = os.environ.get("HF_TOKEN")
     if token and urlsplit(url).netloc == urlsplit(endpoint()).netloc:
         headers["Authorization"] = f"Bearer {token}"  # requests drops it when sent elsewhere
-    with requests.get(url, headers=headers, stream=True, timeout=_PATIENCE) as answer:
+    with _asked(url, headers) as answer:
         if answer.status_code == 416 and have:  # nothing is left to send
+            whole = answer.headers.get("Content-Range", "").rpartition("*/")[2]
+            if whole.isdigit() and int(whole) != have:
+                part.unlink()
+                raise requests.ConnectionError("cut off: what came was of another file")
             return
         answer.raise_for_status()
         resumed = answer.status_code == 206
@@ -142,8 +188,22 @@ def _fetch(url: str, part: Path, file: WeightsFile, report: Report) -> None:
                 out.write(piece)
                 have += len(piece)
                 report(file.name, have, total)
-        if total and have != total:
+        if total and _size(part) != total:
             raise requests.ConnectionError(f"cut off after {have} of {total} bytes")
+
+
+def _asked(url: str, headers: dict[str, str]) -> requests.Response:
+    """The answer's beginning. Raises RequestException, and ModelError for certificates that the
+    environment names and that are not there."""
+    try:
+        return requests.get(url, headers=headers, stream=True, timeout=_PATIENCE)
+    except requests.RequestException:
+        raise
+    except OSError as error:
+        raise ModelError(
+            f"nothing can be downloaded: {error}",
+            hint="correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or unset it",
+        ) from None
 
 
 def _note(part: Path) -> Path:
@@ -184,5 +244,17 @@ def _unreachable(url: str, error: requests.RequestException, by_hand: str) -> Mo
     elif isinstance(error, requests.Timeout):
         why = "it does not answer in time"
     else:
-        why = "no network, or the name is not known"
+        why = _why(error)
     return ModelError(f"cannot reach {host}: {why}", hint=by_hand)
+
+
+def _why(error: requests.RequestException) -> str:
+    """What kept the connection from being made."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    cause = getattr(reason, "__cause__", None)
+    if isinstance(cause, ConnectionRefusedError):
+        return "it refuses the connection; nobody serves at that address now"
+    if isinstance(cause, socket.gaierror):
+        return "no network, or the name is not known"
+    said = getattr(cause, "strerror", None) or reason or error
+    return " ".join(str(said).split())[:120] or "no network"

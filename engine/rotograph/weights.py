@@ -7,19 +7,20 @@ import functools
 import hashlib
 import json
 import os
-import re
+import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
 
-from rotograph.card import CHECKPOINTS, Card, WeightsFile
+from rotograph import checkpoint, kind
+from rotograph.alone import alone
+from rotograph.card import CHECKPOINTS, RECEIPT, Card, WeightsFile
 from rotograph.errors import ModelError
 from rotograph.whole import write_whole
 
-RECEIPT = "rotograph.json"
-"""Beside a model's files: what was put there, and its digest as published and as stored."""
 OPENED = (".safetensors", ".onnx", ".json", ".txt", ".model")
 """The kinds of file that are ever opened; none of them can hold a program."""
 
@@ -53,13 +54,35 @@ def find(card: Card, where: Folders) -> Path | None:
     In a folder named like the model, or, as studios keep them, directly in the mirror; there only
     files whose card states their size, for many models call theirs ``model.onnx``.
     """
-    if not card.files:
-        return None
-    for folder in where.all:
+    return next(places(card, where), None)
+
+
+def places(card: Card, where: Folders) -> Iterator[Path]:
+    """Wherever the card's weights are, whole or not, the place that comes first first."""
+    for folder in where.all if card.files else ():
         if all((folder / card.name / file.stored).is_file() for file in card.files):
-            return folder / card.name / card.files[0].stored
-        if folder == where.mirror and all(_fits(folder / f.stored, f) for f in card.files):
-            return folder / card.files[0].stored
+            yield folder / card.name / card.files[0].stored
+        elif folder == where.mirror and all(_fits(folder / f.stored, f) for f in card.files):
+            yield folder / card.files[0].stored
+
+
+def sound(card: Card, where: Folders) -> Path | None:
+    """The first place where the card's weights are what they should be; None if they are nowhere.
+
+    So a user's own copy stands in for a damaged one of the studio's. card: with its digests
+    (``pinned``), for only they make the two the same. Raises ModelError, of the first place, when
+    they are damaged wherever they are.
+    """
+    failed = None
+    for path in places(card, where):
+        try:
+            verify(card, path, where.mirror)
+        except ModelError as error:
+            failed = failed or error
+        else:
+            return path
+    if failed is not None:
+        raise failed
     return None
 
 
@@ -71,7 +94,10 @@ def _fits(path: Path, file: WeightsFile) -> bool:
 
 
 def pinned(card: Card, where: Folders) -> Card:
-    """The card with the digests of the files that are here, where it does not state them itself."""
+    """The card with the digests of the files that are here, where it does not state them itself.
+
+    Raises ModelError for a file that is none of its kind.
+    """
     if not card.files or card.weights:
         return card
     found = find(card, where)
@@ -86,13 +112,22 @@ def pinned(card: Card, where: Folders) -> Card:
 
 def _known(folder: Path, file: WeightsFile) -> str:
     """A file's digest as published where a receipt tells it, else as it lies here."""
-    receipt = read_receipt(folder).get(file.name, {})
-    return receipt.get("published") or digest_of(folder / file.stored)
+    told = read_receipt(folder).get(file.name, {}).get("published")
+    if not told:  # nobody looked at it when it was put here
+        stored = folder / file.stored
+        _check_kind(file, stored, stored, "put the file there again")
+    return told or digest_of(folder / file.stored)
 
 
-def verify(card: Card, path: Path) -> None:
-    """Raise ModelError unless every file of the card beside ``path`` is what it should be."""
+def verify(card: Card, path: Path, mirror: Path | None = None) -> None:
+    """Raise ModelError unless every file of the card beside ``path`` is what it should be.
+
+    mirror: the studio's folder, where only others can mend anything.
+    """
     receipts = read_receipt(path.parent)
+    mend = f"rotograph models remove {card.name}, then pull or add it again"
+    if mirror is not None and path.is_relative_to(mirror):
+        mend = f"tell who keeps this folder; until then, rotograph models pull {card.name}, or add"
     for file in card.files:
         stored = path.parent / file.stored
         if stored.suffix not in OPENED:
@@ -116,8 +151,10 @@ def verify(card: Card, path: Path) -> None:
             raise ModelError(
                 f"is not what the card of '{card.name}' says: its digest differs",
                 file=stored,
-                hint=f"rotograph models remove {card.name}, then pull or add it again",
+                hint=mend,
             )
+        if not file.sha256:
+            _check_kind(file, stored, stored, mend)
 
 
 def read_receipt(folder: Path) -> dict[str, dict[str, str]]:
@@ -130,11 +167,12 @@ def read_receipt(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def write_receipt(folder: Path, file: WeightsFile, published: str) -> None:
-    """Note what was put into ``folder``; raises WriteError."""
-    told = read_receipt(folder)
+    """Note what was put into ``folder``; raises WriteError, OSError."""
     stored = published if file.stored == file.name else digest_of(folder / file.stored)
-    told[file.name] = {"published": published, "stored": stored}
-    write_whole(folder / RECEIPT, json.dumps({"files": told}, indent=1).encode())
+    with alone(folder / RECEIPT):
+        told = read_receipt(folder)
+        told[file.name] = {"published": published, "stored": stored}
+        write_whole(folder / RECEIPT, json.dumps({"files": told}, indent=1).encode())
 
 
 def digest_of(path: Path) -> str:
@@ -157,7 +195,8 @@ def add(card: Card, given: Path, where: Folders, name: str = "") -> Path:
 
     name: which of the card's files it is; found by the file's own name, else the only one.
     A checkpoint is read with nothing but tensors allowed and kept as safetensors.
-    Raises ModelError (wrong digest, a pickle with a program in it, no PyTorch), WriteError.
+    Raises ModelError (wrong digest or size, not of its kind, a pickle with a program in it, no
+    PyTorch), WriteError.
     """
     file = _which(card, given, name)
     _compare(card, file, given, digest_of(given))
@@ -165,7 +204,8 @@ def add(card: Card, given: Path, where: Folders, name: str = "") -> Path:
     target = folder / file.stored
     if target.suffix not in OPENED:
         raise ModelError(f"'{target.suffix}' files cannot be added", file=given)
-    copied = folder / f"{file.name}.part"
+    # not the name under which a download keeps what came of it
+    copied = folder / f".{secrets.token_hex(4)}.{file.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(given, copied)
@@ -179,31 +219,62 @@ def add(card: Card, given: Path, where: Folders, name: str = "") -> Path:
     finally:
         with contextlib.suppress(OSError):
             copied.unlink()
+        with contextlib.suppress(OSError):  # others' files keep it
+            folder.rmdir()
     return target
 
 
 def take(file: WeightsFile, whole: Path, published: str, named: Path | None = None) -> Path:
     """Put a file that is whole in its place beside it, a checkpoint as safetensors.
 
-    published: its digest. named: what it is called in messages. Raises ModelError, WriteError,
-    OSError.
+    published: its digest. named: what it is called in messages. A file whose digest nobody stated
+    has to be of its kind at least. Raises ModelError, WriteError, OSError.
     """
     target = whole.with_name(file.stored)
+    if not file.sha256:
+        _check_kind(file, whole, named or whole, "download it again", Path(file.name).suffix)
     if is_checkpoint(file):
-        convert(whole, target, named or whole)
+        checkpoint.convert(whole, target, named or whole)
     else:
         os.replace(whole, target)
     write_receipt(target.parent, file, published)
     return target
 
 
+def _check_kind(
+    file: WeightsFile, whole: Path, named: Path, hint: str, published: str = ""
+) -> None:
+    """Raise ModelError for a page of a website, or half a file, under the name of another.
+
+    published: the suffix while the file is still as published; "" for one as it is stored.
+    """
+    suffix = published or Path(file.stored).suffix
+    as_published = bool(published) or file.stored == file.name
+    if as_published and file.size and whole.stat().st_size != file.size:
+        raise ModelError(
+            f"is not {file.name}: it has {whole.stat().st_size} bytes, and the card says "
+            f"{file.size}",
+            file=named,
+            hint=hint,
+        )
+    try:
+        kind.check(whole, suffix)
+    except (OSError, ValueError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise ModelError(f"is not a {suffix[1:]} file: {why}", file=named, hint=hint) from None
+
+
 def _compare(card: Card, file: WeightsFile, given: Path, digest: str) -> None:
     if file.sha256 and digest != file.sha256:
+        size = given.stat().st_size
+        hint = "download it again"
+        if file.size not in (0, size):
+            hint = f"it is another file or version, of {size} bytes instead of {file.size}"
         raise ModelError(
             f"is not {file.name} of '{card.name}': its sha256 is {digest[:12]}…, and the card says "
             f"{file.sha256[:12]}…",
             file=given,
-            hint="download it again",
+            hint=hint,
         )
 
 
@@ -223,43 +294,24 @@ def _which(card: Card, given: Path, name: str) -> WeightsFile:
     return found
 
 
-def convert(checkpoint: Path, target: Path, named: Path) -> None:
-    """A PyTorch checkpoint as safetensors, read with nothing but tensors allowed.
-
-    named: what it is called in messages. Weights that a checkpoint keeps under "model" or
-    "state_dict" come out of there. Raises ModelError when it holds anything but tensors in plain
-    containers, or PyTorch is missing.
-    """
+def discard(card: Card, path: Path) -> None:
+    """Take one of the user's files away again, such as one that proved wrong; raises ModelError."""
+    receipt = path.with_name(RECEIPT)
     try:
-        import torch
-        from safetensors.torch import save
-    except ImportError as error:
-        raise ModelError(
-            f"a checkpoint can only be converted with the package '{error.name}'",
-            file=named,
-            hint="python install/bootstrap.py install --networks",
-        ) from None
-    try:
-        held = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a hostile file makes of the reader
-        said = str(error)
-        code = re.search(r"GLOBAL (\S+)|Unsupported (?:class|operand) (\S+)", said)
-        what = f" ({code[1] or code[2]})" if code else ""
-        refused = code or "weights_only" in said or "Weights only" in said
-        raise ModelError(
-            f"holds a program{what}, not weights alone: refused, nothing of it was run"
-            if refused
-            else f"is not a checkpoint: {said.splitlines()[0][:120] if said else 'unreadable'}",
-            file=named,
-            hint="get the model as safetensors or ONNX" if refused else "download it again",
-        ) from None
-    for inner in ("model", "state_dict", "ema_model"):
-        if isinstance(held, dict) and isinstance(held.get(inner), dict):
-            held = held[inner]
-    if not isinstance(held, dict) or not all(isinstance(v, torch.Tensor) for v in held.values()):
-        raise ModelError("holds other things than weights", file=named)
-    # safetensors keeps no two names of one memory
-    write_whole(target, save({str(k): v.detach().clone().contiguous() for k, v in held.items()}))
+        with alone(receipt):
+            told = read_receipt(path.parent)
+            for file in card.files:
+                if file.stored == path.name:
+                    told.pop(file.name, None)
+            path.unlink(missing_ok=True)
+            if told:
+                write_whole(receipt, json.dumps({"files": told}, indent=1).encode())
+            else:
+                receipt.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # other files keep it
+            path.parent.rmdir()
+    except OSError as error:
+        raise ModelError(f"cannot be removed: {error.strerror}", file=path) from None
 
 
 def remove(card: Card, where: Folders) -> list[Path]:
@@ -272,7 +324,7 @@ def remove(card: Card, where: Folders) -> list[Path]:
     gone = []
     try:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name in names or path.name.endswith((".part", ".part.json")):
+            if path.name in names or path.name.endswith((".part", ".part.json", ".lock")):
                 path.unlink()
                 gone.append(path)
         if gone and not any(folder.iterdir()):

@@ -1,9 +1,11 @@
-"""What ``rotograph shot`` finds without weights in a plate whose objects are known.
+"""What ``rotograph shot`` finds in a plate whose objects are known.
 
     python tests/bench/shot.py [--plate ../shared/plates/crowd] [--output DIR] [--cache DIR]
+        [--detector NAME --text WORDS] [--set detect.reach=0]
 
-The folder holds ``plate.####.exr`` and ``truth.####.exr`` with ``NAME.A`` of each object. The
-command runs with the classic models; of each object, and of each pair of them (what moves together
+The folder holds ``plate.####.exr`` and ``truth.####.exr`` with ``NAME.A`` of each object, or
+``alpha.####.exr`` of one. The command runs with the classic models, but for the detector that is
+asked for; of each object, and of each pair of them (what moves together
 is one thing to it), the two layers of most intersection over union are printed, the mean of all
 frames on which the object is there. Masks are compared, before matting.
 """
@@ -30,19 +32,24 @@ LEAST = 30
 def objects(path: Path) -> dict[str, np.ndarray]:
     """By name or pair of names, ``(H, W)`` float32 alpha."""
     names = list(exr.layers(path))
+    if path.name.startswith("alpha."):
+        return {"hero": exr.read(path).coverage().astype(np.float32)}
     image = exr.read(path, channels=[f"{name}.A" for name in names])
     alone = {name: image.channel(f"{name}.A").astype(np.float32) for name in names}
     return alone | {f"{a}+{b}": alone[a] + alone[b] for a, b in combinations(names, 2)}
 
 
-def measure(folder: Path, output: Path, cache: Path) -> None:
+def measure(folder: Path, output: Path, cache: Path, asked: argparse.Namespace) -> None:
     command = ["shot", str(folder / "plate.####.exr")]
     command += ["--output", str(output), "--cache", str(cache), "--graph-only"]
-    command += ["--detector", "classic", "--model", "classic", "--matting", "classic"]
+    command += ["--detector", asked.detector, "--text", asked.text]
+    command += ["--model", "classic", "--matting", "classic"]
+    command += [word for setting in asked.set for word in ("--set", setting)]
     rotograph.main(command, standalone_mode=False)
     graph = Graph.load(output / "shot.json")
-    frames = tuple(sorted(int(p.name.split(".")[1]) for p in folder.glob("truth.*.exr")))
-    truth = {frame: objects(folder / f"truth.{frame}.exr") for frame in frames}
+    files = sorted([*folder.glob("truth.*.exr"), *folder.glob("alpha.*.exr")])
+    truth = {int(path.name.split(".")[1]): objects(path) for path in files}
+    frames = tuple(truth)
     score: dict[tuple[str, str], list[float]] = {}
     there: dict[str, int] = {}
     for frame in frames:
@@ -71,10 +78,13 @@ def main() -> None:
     options.add_argument("--plate", type=Path, default=usual)
     options.add_argument("--output", type=Path)
     options.add_argument("--cache", type=Path)
+    options.add_argument("--detector", default="classic")
+    options.add_argument("--text", default="")
+    options.add_argument("--set", action="append", default=[], metavar="NODE.PARAMETER=VALUE")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         output = asked.output or Path(scratch) / "shot"
-        measure(asked.plate.absolute(), output, asked.cache or Path(scratch) / "cache")
+        measure(asked.plate.absolute(), output, asked.cache or Path(scratch) / "cache", asked)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotograph import device
+from rotograph import device, worker
 from rotograph.device import Device
 from rotograph.errors import ModelError
 
@@ -34,6 +34,20 @@ def test_the_environment_asks_too(monkeypatch):
     monkeypatch.setenv(device.VARIABLE, "toaster")
     with pytest.raises(ModelError, match="toaster"):
         device.pick()
+
+
+def test_a_word_that_is_no_device_is_refused_before_anything_needs_one(monkeypatch):
+    device.check()
+    device.check("cuda:97")  # might be there: a network will see
+    monkeypatch.setenv(device.VARIABLE, "gpu")
+    with pytest.raises(ModelError, match="'gpu'"):
+        device.check()
+
+
+def test_what_the_first_client_asked_for_does_not_bind_the_shared_engine(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setenv(device.VARIABLE, "cuda:97")
+    assert worker.computes_on() == str(device.pick("auto"))
 
 
 def test_onnx_runtime_must_have_a_provider_for_what_was_asked():

@@ -72,12 +72,21 @@ def test_no_variable_moves_the_studios_file(monkeypatch):
     assert licence.studio_files(None) == before
 
 
-@pytest.mark.parametrize("content", ['licence_policy = "whatever"\n', "licence_policy = \n"])
+@pytest.mark.parametrize(
+    "content",
+    ['licence_policy = "whatever"\n', "licence_policy = \n", 'licence_polcy = "commercial"\n'],
+)
 def test_a_studio_file_that_says_nothing_clear_is_not_passed_over(tmp_path, content):
     studio = tmp_path / "studio.toml"
     studio.write_text(content)
     with pytest.raises(ModelError, match=r"studio\.toml"):
         licence.decide(None, [studio])
+
+
+def test_a_studios_folder_that_is_not_there_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROTOGRAPH_MODELS", str(tmp_path / "not mounted"))
+    with pytest.raises(ModelError, match=r"not mounted: .* is not there"):
+        licence.decide()
 
 
 def test_a_run_stops_before_anything_is_computed_or_loaded(shot):
@@ -100,6 +109,31 @@ def test_what_was_used_is_in_the_files_and_in_the_summary(shot):
     assert summary.to_json()["models"] == ["classic (Apache-2.0)"]
     attributes = exr.header(shot.matte(shot.frames[0])).attributes
     assert attributes["rotograph/models"] == "classic (Apache-2.0)"
+
+
+def test_a_detector_that_is_wired_to_nothing_counts_for_the_plate_that_it_looked_at():
+    finder = Card(
+        "finder", "Finder", 1, {"detect": "nowhere.at.all"}, "ACEScct", 64, "CC-BY-NC-4.0", False
+    )
+    models = Models([Models().cards["classic"], finder], policy="any")
+    nodes = {
+        "plate": {"type": "Read", "file": "plate.####.exr"},
+        "other": {"type": "Read", "file": "other.####.exr"},
+        "detect": {"type": "Detect", "inputs": {"plate": "plate"}, "model": "finder"},
+        "segment": {"type": "Segment", "inputs": {"plate": "plate"}},
+        "out": {"type": "Write", "inputs": {"image": "segment"}, "file": "matte.####.exr"},
+    }
+
+    def told():
+        graph = Graph.from_dict({"rotograph": 1, "nodes": nodes})
+        return [card.name for card in licence.used(graph, models, before="out")]
+
+    assert told() == ["classic", "finder"]
+    nodes["detect"]["inputs"] = {"plate": "other"}
+    assert told() == ["classic"]
+    nodes["detect"]["inputs"] = {"plate": "plate"}
+    nodes["apart"] = {"type": "Segment", "inputs": {"plate": "plate", "boxes": "detect"}}
+    assert told() == ["classic"]
 
 
 def test_auto_is_the_best_that_is_here_and_allowed():

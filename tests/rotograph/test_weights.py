@@ -17,13 +17,18 @@ from rotograph.errors import ModelError
 from rotograph.models import Models
 from rotograph.weights import Folders
 
-CONTENT = b"these are weights" * 100
+CONTENT = b"\x08\x08\x3a\x80\x0f" + b"weights." * 240
+"""The fields of an ONNX file, of which the network is one."""
 
 
-def card(name: str = "w.onnx", sha256: str = hashlib.sha256(CONTENT).hexdigest()) -> Card:
+def card(
+    name: str = "w.onnx",
+    sha256: str = hashlib.sha256(CONTENT).hexdigest(),
+    size: int = len(CONTENT),
+) -> Card:
     return Card(
         "small", "Small", 1, {"segment": "somewhere:It"}, "ACEScct", 64, "MIT", True,
-        files=(WeightsFile(name, len(CONTENT), sha256),),
+        files=(WeightsFile(name, size, sha256),),
     )  # fmt: skip
 
 
@@ -112,9 +117,9 @@ def test_a_program_in_a_pickle_is_refused_and_not_run(where, tmp_path):
     ):
         write()
         with pytest.raises(ModelError) as caught:
-            weights.add(card("w.pt", ""), hostile, where)
-        assert "holds a program" in str(caught.value) and str(hostile) in str(caught.value)
-        assert not proof.exists() and weights.find(card("w.pt", ""), where) is None
+            weights.add(card("w.pt", "", 0), hostile, where)
+        assert "nothing of it was run" in str(caught.value) and str(hostile) in str(caught.value)
+        assert not proof.exists() and weights.find(card("w.pt", "", 0), where) is None
     pickle.loads(pickle.dumps(_Program(proof)))  # the same file does run where it is trusted
     assert proof.exists()
 
@@ -163,21 +168,78 @@ def test_a_full_disk_leaves_nothing_behind(where, download, monkeypatch):
     monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(ModelError, match="No space left"):
         weights.add(card(), download, where)
-    assert not list((where.own / "small").iterdir())
+    assert not (where.own / "small").exists()
 
 
 def test_a_broken_checkpoint_is_one_clear_line(where, tmp_path):
     pytest.importorskip("torch")
-    for content in (b"", b"not a checkpoint at all", CONTENT):
+    for content in (b"", b"not a checkpoint at all", CONTENT, b"<html>", b"PK\x03\x04", b"\x80"):
         (tmp_path / "w.pt").write_bytes(content)
         with pytest.raises(ModelError) as caught:
-            weights.add(card("w.pt", ""), tmp_path / "w.pt", where)
+            weights.add(card("w.pt", "", 0), tmp_path / "w.pt", where)
         assert "\n" not in str(caught.value) and "w.pt" in str(caught.value)
+        assert "program" not in str(caught.value), "what is no pickle holds none"
 
 
 def test_only_what_cannot_hold_a_program_is_opened(where):
     folder = where.own / "small"
     folder.mkdir(parents=True)
-    (folder / "w.bin").write_bytes(CONTENT)
+    (folder / "w.pkl").write_bytes(CONTENT)
     with pytest.raises(ModelError, match="can hold a program"):
-        Models([card("w.bin")], folders=where).weights(card("w.bin"))
+        Models([card("w.pkl")], folders=where).weights(card("w.pkl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", b"<html>Please log in</html>", "is not a json file"),
+        ("config.json", b"[1, 2]", "is not a json file"),
+        ("w.safetensors", b"<html>Please log in</html>", "is not a safetensors file"),
+        ("w.safetensors", b"\x02\0\0\0\0\0\0\0{}", "it is empty"),
+        ("w.safetensors", b"\xff" * 64, "is not a safetensors file"),
+        ("w.safetensors", b"\x00\x10\0\0\0\0\0\0" + b"[" * 4096, "is not a safetensors file"),
+        ("config.json", b"[" * 100_000, "is not a json file"),
+        ("w.onnx", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        ("vocab.txt", b"<!DOCTYPE html>", "a page of a website"),
+    ],
+)
+def test_without_a_digest_a_file_is_at_least_of_its_kind(where, tmp_path, name, content, said):
+    """What a website's page for those who are not logged in looks like, under the file's name."""
+    pytest.importorskip("safetensors")
+    given = tmp_path / name
+    given.write_bytes(content)
+    open_card = Card(
+        "small", "Small", 1, {"segment": "somewhere:It"}, "ACEScct", 64, "MIT", True,
+        files=(WeightsFile(name),),
+    )  # fmt: skip
+    with pytest.raises(ModelError) as caught:
+        weights.add(open_card, given, where)
+    line = str(caught.value)
+    assert said in line and str(given) in line and "\n" not in line
+    assert weights.find(open_card, where) is None
+
+
+def test_a_size_that_the_card_states_counts_without_a_digest(where, download):
+    download.write_bytes(CONTENT[:-1])
+    with pytest.raises(ModelError, match=f"has {len(CONTENT) - 1} bytes"):
+        weights.add(card(sha256=""), download, where)
+    assert weights.find(card(sha256=""), where) is None
+
+
+def test_a_page_that_lies_where_nobody_added_it_is_not_opened(where):
+    folder = where.own / "small"
+    folder.mkdir(parents=True)
+    (folder / "w.onnx").write_bytes(b"<html>Please log in</html>")
+    with pytest.raises(ModelError, match="a page of a website"):
+        Models([card(sha256="", size=0)], folders=where).weights(card(sha256="", size=0))
+
+
+def test_another_file_is_told_apart_from_a_damaged_one(where, download):
+    download.write_bytes(CONTENT[:50])
+    with pytest.raises(
+        ModelError, match=f"another file or version, of 50 bytes instead of {len(CONTENT)}"
+    ):
+        weights.add(card(), download, where)
+    download.write_bytes(CONTENT[:-1] + b"?")
+    with pytest.raises(ModelError, match="download it again"):
+        weights.add(card(), download, where)

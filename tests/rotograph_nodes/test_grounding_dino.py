@@ -142,3 +142,35 @@ def test_a_kind_of_several_words_has_the_places_of_all_of_them(detector):
 def test_it_has_to_be_told_what_to_look_for(detector, text):
     with pytest.raises(PromptError, match="what to look for"):
         detector.detect(scene(64, 64), text)
+
+
+class Seen(Exception):
+    """What a network was to look at, so that it need not."""
+
+
+def shown(network, call):
+    """The ``pixel_values`` with which the network is called."""
+
+    def stop(_module, _given, named):
+        raise Seen(named["pixel_values"])
+
+    hook = network.register_forward_pre_hook(stop, with_kwargs=True)
+    with pytest.raises(Seen) as caught:
+        call()
+    hook.remove()
+    return caught.value.args[0]
+
+
+@pytest.mark.parametrize("shape", [(540, 960), (540, 720), (500, 333), (90, 1200)])
+def test_it_is_shown_what_its_own_preparation_makes(detector, shape):
+    """To the pixel in size; in value as near as a picture of 8 bits can be."""
+    module = "transformers.models.grounding_dino.image_processing_pil_grounding_dino"
+    own = pytest.importorskip(module).GroundingDinoImageProcessorPil()
+    levels = np.kron(scene(*(n // 10 + 1 for n in shape)) * 255, np.ones((10, 10, 1)))
+    levels = levels[: shape[0], : shape[1]].astype(np.uint8)
+    theirs = own(images=levels, return_tensors="pt")["pixel_values"]
+    with detector._network() as network:
+        picture = (levels / np.float32(255)).astype(np.float32)
+        ours = shown(network, lambda: detector.answer(network, picture, [2, 6, 3]))
+    assert ours.shape == theirs.shape
+    assert (ours - theirs).abs().max() < 1.1 / 255 / 0.224

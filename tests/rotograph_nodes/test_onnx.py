@@ -7,17 +7,21 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from rotograph import Graph, colour, exr
+from rotograph import Graph, colour, device, exr
+from rotograph.card import WeightsFile
+from rotograph.device import Device
 from rotograph.environment import Environment
 from rotograph.errors import ModelError
 from rotograph.image import Box, Image, ImageSpec
 from rotograph.mask import MaskLogits
-from rotograph.models import Models
+from rotograph.models import Models, Supply
 from rotograph.render import render
+from rotograph.resident import Resident
 from rotograph.store import Store
 from rotograph.weights import Folders, add
 from rotograph_nodes import working
 from rotograph_nodes.models.onnx import read_facts
+from rotograph_nodes.models.onnx_file import opened
 from rotograph_nodes.models.onnx_segment import Segmenter
 from rotograph_nodes.models.prompts import GridPrompts
 
@@ -158,12 +162,33 @@ def test_a_card_that_does_not_fit_its_file_is_one_line(tmp_path, network, said):
         read_facts("tiny", {"sizes": [8, 8]})
 
 
-def test_a_file_that_is_no_network_is_one_line(tmp_path):
+def test_a_file_that_is_no_network_is_one_line(tmp_path, capfd):
     (tmp_path / "tiny.onnx").write_bytes(b"not a network")
     tool = Segmenter(supply(tmp_path / "tiny.onnx", network={"size": [8, 8]}))
     with pytest.raises(ModelError) as caught:
         tool.encode(np.zeros((8, 8, 3), np.float32))
     assert "tiny.onnx" in str(caught.value) and "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")  # ONNX Runtime would have its own to say
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_provider_that_fails_is_said_only_where_it_was_asked_for(
+    tmp_path, monkeypatch, capfd, asked
+):
+    """ONNX Runtime would print a banner, and then what it falls back to."""
+    broken = Device("cuda", asked=asked), ["BrokenExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(device, "onnx_providers", lambda asked: broken)
+    path = write_onnx(tmp_path / "tiny.onnx", GREY, (8, 8))
+    tool = Segmenter(supply(path, network={"size": [8, 8], "values": "logits"}))
+    picture = np.zeros((8, 8, 3), np.float32)
+    if asked:
+        with pytest.raises(ModelError) as caught:
+            tool.encode(picture)
+        assert "cuda:0" in str(caught.value) and "\n" not in str(caught.value)
+    else:
+        assert tool.encode(picture)["logits"].shape == (8, 8)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_prompts_choose_from_what_it_found(tmp_path):
@@ -212,3 +237,50 @@ def test_a_graph_names_it_and_needs_no_prompt(tmp_path):
     for frame in (1001, 1002):
         alpha = exr.read(tmp_path / f"m.{frame}.exr").channel("A").astype(np.float64)
         assert np.abs(centre(alpha) - (100 + 20 * (frame - 1001), 68)).max() < 0.3
+
+
+@pytest.mark.parametrize("stretch", [True, False])
+def test_a_network_of_a_square_sees_all_rows_of_a_wide_plate(tmp_path, stretch):
+    """Where its card says so: lines of one row come back as they are."""
+    path = write_onnx(tmp_path / "tiny.onnx", GREY, (128, 128), bias=-14.0)
+    network = {"size": [128, 128], "values": "logits", "stretch": stretch}
+    card = tiny_card(finds="person", network=network, working_size=128)
+    where = Folders(None, tmp_path / "own")
+    add(card, path, where)
+    area = Box(0, 0, 256, 128)
+    pixels = np.full((128, 256, 3), DARK, np.float16)
+    pixels[::2] = BRIGHT
+    exr.write(tmp_path / "plate.exr", Image(ImageSpec(area, area), pixels))
+    document = {
+        "rotograph": 1,
+        "nodes": {
+            "plate": {"type": "Read", "file": "plate.exr", "colour_space": "ACEScg"},
+            "segment": {"type": "Segment", "inputs": {"plate": "plate"}, "model": "tiny"},
+            "out": {"type": "Write", "inputs": {"image": "segment"}, "file": "m.exr"},
+        },
+    }
+    models = Models([*Models().cards.values(), card], folders=where)
+    summary = render(
+        Graph.from_dict(document, tmp_path), Environment(Store(tmp_path / "cache"), models)
+    )
+    alpha = exr.read(summary.files[0]).channel("A")
+    assert ((alpha > 0.5) == (pixels[..., 0] > 0.5)).all() == stretch
+
+
+def test_numbers_in_a_file_that_no_digest_knows_are_not_used(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = write_onnx(tmp_path / "tiny.onnx", np.ones((1, 3, 1, 1)))
+    model = onnx.load(path)
+    onnx.save(
+        model,
+        path,
+        save_as_external_data=True,
+        location="tiny.data",
+        size_threshold=0,
+    )
+    supply = Supply(tiny_card(files=(WeightsFile("tiny.onnx"),)), path, "cpu", Resident())
+    with pytest.raises(ModelError, match=r"tiny\.data"), opened(supply):
+        pass
+    both = (WeightsFile("tiny.onnx"), WeightsFile("tiny.data"))
+    with opened(Supply(tiny_card(files=both), path, "cpu", Resident())) as session:
+        assert list(session.inputs) == ["picture"]

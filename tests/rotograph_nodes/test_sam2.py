@@ -25,7 +25,7 @@ from rotograph_nodes.models.prompts import GridPrompts
 torch = pytest.importorskip("torch", reason="needs PyTorch: install --networks")
 pytest.importorskip("sam2", reason="needs the sam2 package: install --networks")
 
-from rotograph_nodes.models import sam2_network  # noqa: E402
+from rotograph_nodes.models import sam2_lighter, sam2_network  # noqa: E402
 from rotograph_nodes.models.sam2_tracker import Sam2, Step  # noqa: E402
 
 SIZE, FRAMES = 256, 24
@@ -53,7 +53,7 @@ def state():
 @pytest.fixture(scope="module")
 def sam(state):
     network = sam2_network.build(sam2_network.settings(tiny.CONFIG, tiny.CHANGES), state)
-    return Sam2(sam2_network.lighten(network))
+    return Sam2(sam2_lighter.lighten(network))
 
 
 @pytest.fixture(scope="module")
@@ -283,11 +283,16 @@ def test_without_weights_one_line_says_how_to_get_them(tmp_path):
         models.load("track", "sam2.1-hiera-t")
 
 
-def test_a_card_may_not_name_classes_and_weights_must_fit(state):
+def test_a_card_may_not_name_classes_and_weights_must_fit(state, tmp_path):
     with pytest.raises(ModelError, match="not its classes"):
         sam2_network.settings(tiny.CONFIG, {"image_encoder": {"_target_": "os.system"}})
     with pytest.raises(ModelError, match="no configuration"):
         sam2_network.settings("../../etc/passwd")
+    own = tmp_path / "own.yaml"  # the package's configurations name classes: no other may
+    own.write_text("model: {_target_: pathlib.Path}")
+    for config in (own.with_suffix(""), f"../../../../../../../../{own.with_suffix('')}"):
+        with pytest.raises(ModelError, match="has no configuration"):
+            sam2_network.settings(str(config))
     with pytest.raises(ModelError, match="not this network's"):
         fewer = {name: value for name, value in state.items() if "memory" not in name}
         sam2_network.build(sam2_network.settings(tiny.CONFIG, tiny.CHANGES), fewer)
@@ -299,3 +304,26 @@ def test_the_cards_name_configurations_that_the_package_has(size):
     model = sam2_network.settings(card.network["config"], card.network.get("changes"))
     assert model.image_size == card.working_size
     assert card.network["look_back"] == model.num_maskmem - 1
+
+
+def test_weights_are_rounded_once_to_what_half_precision_makes_of_them(sam, state, clip):
+    rounded = sam2_network.build(sam2_network.settings(tiny.CONFIG, tiny.CHANGES), state)
+    once = Sam2(sam2_lighter.lighten(rounded, half=True), half=True)
+    for_every_frame = Sam2(sam.network, half=True)
+    seen, again = once.encode(clip[1][0]), for_every_frame.encode(clip[1][0])
+    assert all(np.array_equal(seen[name], again[name]) for name in seen)
+    anchor, other = (start(s, seen, prompts(0, 0)) for s in (once, for_every_frame))
+    step, same = (
+        s.step(a, None, seen, None, [(a, None)])
+        for s, a in ((once, anchor), (for_every_frame, other))
+    )
+    assert np.array_equal(step["logits"], same["logits"])
+
+
+def test_a_processor_that_cannot_halve_is_not_made_slower_by_it(sam, clip, monkeypatch):
+    """It computes in float32, and what is kept is as small as elsewhere."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_f": True})
+    seen = Sam2(sam.network, half=True).encode(clip[1][0])
+    full = sam.encode(clip[1][0])
+    assert seen["coarse"].dtype == np.float16
+    assert all(np.array_equal(seen[n], full[n].astype(seen[n].dtype)) for n in full)

@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
     """Files as ``rotograph models pull`` would leave them: one checkpoint, as it is published."""
     folder = tmp_path_factory.mktemp("models")
     tiny = _tiny()
-    tiny.sam3().save_pretrained(folder / "tiny-sam3")
+    tiny.publish(tiny.sam3(), folder / "tiny-sam3")
     tiny.vocabulary(folder / "tiny-sam3")
     return folder
 
@@ -148,7 +148,7 @@ def test_a_broken_tokenizer_is_one_line(tmp_path, folder):
     for path in (folder / "tiny-sam3").iterdir():
         (tmp_path / "tiny-sam3" / path.name).write_bytes(path.read_bytes())
     (tmp_path / "tiny-sam3" / "tokenizer.json").write_text("{")
-    with pytest.raises(ModelError, match=r"tokenizer\.json.*pull it again"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json.*again"):
         Models([CARD], folders=Folders(None, tmp_path)).load("detect", "tiny-sam3")
 
 

@@ -79,7 +79,10 @@ def card_of(name, module, mode="float32"):
 def made(folder, name, mode="float32"):
     """Files as ``rotograph models pull`` would leave them, and what comes of them."""
     edge = name == "edgetam"
-    (tiny.edgetam() if edge else tiny.sam3()).save_pretrained(folder / name)
+    if edge:
+        tiny.edgetam().save_pretrained(folder / name)
+    else:
+        tiny.publish(tiny.sam3(), folder / name)
     card = card_of(name, "edgetam" if edge else "sam3_tracker", mode)
     adapter = Models([card], folders=Folders(None, folder)).load("track", name)
     if edge:
@@ -286,6 +289,26 @@ def test_half_precision_is_close(tmp_path, side, features, pictures):
         anchor, None, half.adapter.encode(pictures[1]), None, [(anchor, None)]
     )
     assert np.isfinite(after["logits"]).all() and after["age"] == 1
+
+
+def test_a_picture_is_shown_as_its_own_preparation_makes_it(side):
+    try:
+        own = transformers.Sam2VideoVideoProcessor(
+            image_mean=np.broadcast_to(side.mean, 3).tolist(),
+            image_std=np.broadcast_to(side.deviation, 3).tolist(),
+            size={"height": side.size, "width": side.size},
+        )
+    except (ImportError, RuntimeError):
+        pytest.skip("needs a torchvision that fits PyTorch")
+    levels = np.random.default_rng(5).integers(0, 256, (54, 96, 3), np.uint8).repeat(10, 0)
+    theirs = own(videos=[levels.repeat(10, 1)[None]], return_tensors="pt")["pixel_values_videos"]
+    shown = []
+    with side.adapter._network() as sam:
+        looked = sam.network.forward_image
+        sam.network.forward_image = lambda image: shown.append(image) or looked(image)
+        sam.encode((levels.repeat(10, 1) / 255.0).astype(np.float32))
+        del sam.network.forward_image
+    assert (shown[0] - theirs[0]).abs().max() < 1.1 / 255 / min(np.atleast_1d(side.deviation))
 
 
 @pytest.mark.parametrize(("name", "role"), [("edgetam", "track"), ("sam3", "segment")])

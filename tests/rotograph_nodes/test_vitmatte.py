@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from rotograph import weights
 from rotograph.card import Card, WeightsFile
 from rotograph.errors import ModelError
 from rotograph.models import Models
@@ -77,14 +80,20 @@ def picture(height, width):
 
 
 def test_the_same_alpha_as_the_reference_at_any_size(network, matter):
+    """Prepared by its own class, with the mean and deviation that its authors trained it with."""
+    module = "transformers.models.vitmatte.image_processing_pil_vitmatte"
+    own = pytest.importorskip(module).VitMatteImageProcessorPil(
+        image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225]
+    )
     seen, trimap = picture(90, 141)
-    mean, deviation = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
-    prepared = np.zeros((1, 4, 96, 160), np.float32)  # padded as its own preparation does
-    prepared[0, :3, :90, :141] = ((seen - mean) / deviation).transpose(2, 0, 1)
-    prepared[0, 3, :90, :141] = trimap
+    levels = (seen * 255).astype(np.uint8)
+    drawn = np.where(trimap == 0.5, 128, trimap * 255).astype(np.uint8)
+    prepared = own(images=levels, trimaps=drawn, return_tensors="pt")["pixel_values"]
+    assert prepared.shape == (1, 4, 96, 160)
+    prepared[:, 3][prepared[:, 3] == 128 / 255] = 0.5
     with torch.inference_mode():
-        truth = network(pixel_values=torch.from_numpy(prepared)).alphas[0, 0, :90, :141].numpy()
-    ours = matter.estimate_alpha(seen, trimap)
+        truth = network(pixel_values=prepared.float()).alphas[0, 0, :90, :141].numpy()
+    ours = matter.estimate_alpha((levels / 255.0).astype(np.float32), trimap)
     unknown = trimap == 0.5
     assert np.abs(ours[unknown] - truth[unknown]).max() < TOLERANCE
     assert ours[unknown].std() > 1e-2, "nothing was compared"
@@ -116,6 +125,18 @@ def test_a_band_in_tiles_shows_no_seams(matter, monkeypatch):
     assert worst <= steps[:, elsewhere][inside[:, elsewhere]].max()
 
 
+@pytest.mark.parametrize("across", [(0, 70), (90, 0), (0, 0)])
+def test_a_band_from_side_to_side(matter, across):
+    """A close portrait: nothing is known at two sides of the picture, or at all four."""
+    seen, trimap = picture(90, 141)
+    trimap[:] = np.where(np.arange(141) < 70, 1.0, 0.0)
+    rows, columns = across
+    trimap[rows // 3 : 90 - rows // 3, columns // 3 : 141 - columns // 3] = 0.5
+    alpha = matter.estimate_alpha(seen, trimap)
+    assert alpha.shape == trimap.shape and np.isfinite(alpha).all()
+    assert np.array_equal(alpha[trimap != 0.5], trimap[trimap != 0.5])
+
+
 def test_a_plate_of_numbers_that_are_none_does_no_harm(matter):
     seen, trimap = picture(64, 64)
     seen[30:34, 10:20] = np.nan
@@ -129,12 +150,15 @@ def test_without_a_band_the_trimap_is_the_answer(matter):
     assert np.array_equal(matter.estimate_alpha(seen, trimap), trimap)
 
 
-def test_files_that_do_not_fit_each_other_are_told_of(network, tmp_path):
+@pytest.mark.parametrize(
+    "key, value", [("fusion_hidden_sizes", [24, 16, 8, 4]), ("hidden_size", "x")]
+)
+def test_files_that_do_not_fit_each_other_are_told_of(network, tmp_path, capfd, key, value):
     network.save_pretrained(tmp_path / "tiny-vitmatte")
-    told = (tmp_path / "tiny-vitmatte" / "config.json").read_text()
-    (tmp_path / "tiny-vitmatte" / "config.json").write_text(
-        told.replace('"fusion_hidden_sizes": [\n    32', '"fusion_hidden_sizes": [\n    24')
-    )
+    config = tmp_path / "tiny-vitmatte" / "config.json"
+    told = json.loads(config.read_text())
+    assert key in told
+    config.write_text(json.dumps(told | {key: value}))
     card = Card(
         name="tiny-vitmatte",
         label="Tiny",
@@ -149,3 +173,28 @@ def test_files_that_do_not_fit_each_other_are_told_of(network, tmp_path):
     adapter = Models([card], folders=Folders(None, tmp_path)).load("matte", "tiny-vitmatte")
     with pytest.raises(ModelError, match="do not make its network"):
         adapter.estimate_alpha(*picture(64, 64))
+    said = capfd.readouterr()
+    assert not said.out and not said.err, "one line is enough: that of the error"
+
+
+def test_a_checkpoint_is_converted_and_loaded(network, matter, tmp_path):
+    """As the base network is published: without safetensors."""
+    network.config.save_pretrained(tmp_path)
+    torch.save(network.state_dict(), tmp_path / "pytorch_model.bin")
+    card = Card(
+        name="tiny-vitmatte",
+        label="Tiny",
+        version=1,
+        adapters={"matte": "rotograph_nodes.models.vitmatte:Adapter"},
+        input_space=SPACE,
+        working_size=4096,
+        licence="Apache-2.0",
+        commercial=True,
+        files=(WeightsFile("pytorch_model.bin"), WeightsFile("config.json")),
+    )
+    where = Folders(None, tmp_path / "own")
+    for file in card.files:
+        weights.add(card, tmp_path / file.name, where)
+    adapter = Models([card], folders=where).load("matte", "tiny-vitmatte")
+    seen = picture(64, 96)
+    assert np.array_equal(adapter.estimate_alpha(*seen), matter.estimate_alpha(*seen))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rotograph.commands import options
+from rotograph.commands import cards, options
 from rotograph.errors import ModelError, did_you_mean
 
 _name = click.argument("name", metavar="NAME")
@@ -30,28 +30,33 @@ def models() -> None:
 
 
 @models.command("list")
+@options.licence_policy
 @options.as_json
 @options.debug
 def list_models(as_json: bool) -> None:
     """Show every model: what it does, whether it is here, and its licence."""
+    from rotograph import licence
+
     known = _known()
     if as_json:
-        click.echo(json.dumps([_told(known, card) for card in known.cards.values()]))
+        click.echo(json.dumps([cards.told(known, card) for card in known.cards.values()]))
         return
-    heading = f"{'model':22}{'here':10}{'size':>10}  {'licence':20}what it is"
-    click.echo(click.style(heading, bold=True))
+    rows = []
     for card in known.cards.values():
         able = any(card.adapters.values())
         here = "yes" if known.installed(card) else "no"
         if not card.files:
             here = "built in" if able and not card.missing else "-"
         size = options.human_size(card.size) if card.size else "?" if card.files else "-"
-        licence = card.licence if card.commercial else f"{card.licence} (nc)"
+        forbidden = not licence.allows(known.policy, card)
+        mark = " (forbidden)" if forbidden else "" if card.commercial else " (nc)"
         roles = ", ".join(role for role, adapter in card.adapters.items() if adapter)
         lacks = f"; needs {', '.join(card.missing)}" if card.missing else ""
         what = f"{card.label} [{roles or '-'}{lacks}]"
-        click.echo(f"{card.name:22}{here:10}{size:>10}  {licence:20}{what}")
-    click.echo("nc: not for commercial work; in brackets, what it does in a graph")
+        rows.append((card.name, here, size, card.licence + mark, what))
+    cards.table(("model", "here", "size", "licence", "what it is"), rows)
+    click.echo("in square brackets: what it does in a graph; nc: not for commercial work")
+    click.echo(f"forbidden: under the licence policy '{known.policy}'")
 
 
 @models.command()
@@ -61,10 +66,14 @@ def list_models(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show all that a model's card says."""
     known = _known()
-    told = _told(known, _card(known, name))
+    card = _card(known, name)
+    told = cards.told(known, card)
     if as_json:
         click.echo(json.dumps(told))
         return
+    told["here"] = told["here"] or f"no; {cards.way(card)}"
+    files = [" ".join(str(v) for v in file.values() if v) for file in told.pop("files")]
+    told |= {f"file {number}": line for number, line in enumerate(files, 1)}
     for key, value in told.items():
         if value not in ("", [], {}, None):
             shown = value if isinstance(value, str) else json.dumps(value)
@@ -81,6 +90,7 @@ def pull(name: str) -> None:
     proxy; what is in $ROTOGRAPH_MODELS is not downloaded.
     """
     from rotograph import pull as puller
+    from rotograph import tried, weights
     from rotograph.commands.progress import Bar
 
     known = _known()
@@ -93,9 +103,19 @@ def pull(name: str) -> None:
             )
             bar.show(file, done, total, now=now)
 
+        own = known.folders.own / card.name
+        fetched = [f for f in card.files if not f.sha256 and not (own / f.stored).is_file()]
         path = puller.pull(card, known.folders, report)
-    click.echo(f"'{card.name}' is here: {path}")
-    click.echo(_licence_line(card))
+    seen = ""
+    if not card.files[0].sha256 and path.is_relative_to(own):
+        try:
+            seen = tried.look(known, card)
+        except ModelError:
+            for file in fetched:
+                weights.discard(card, own / file.stored)
+            raise
+    click.echo(f"'{card.name}' is here: {path}" + (f"; {seen}" if seen else ""))
+    click.echo(cards.licence_line(card))
 
 
 @models.command()
@@ -104,20 +124,27 @@ def pull(name: str) -> None:
 @click.option("--as", "which", default="", metavar="FILE", help="Which of the model's files it is.")
 @options.debug
 def add(name: str, file: Path, which: str) -> None:
-    """Take a file that you downloaded. Its digest is checked; a checkpoint becomes safetensors."""
-    from rotograph import weights
+    """Take a file that you downloaded. Its digest is checked; a checkpoint becomes safetensors.
+
+    Where the card states none for the weights, the network is tried on a grey picture.
+    """
+    from rotograph import tried, weights
 
     known = _known()
     card = _card(known, name)
-    path = weights.add(card, file, known.folders, which)
+    seen = ""
+    with tried.on_trial(card, known.folders):
+        path = weights.add(card, file, known.folders, which)
+        missing = [f.name for f in card.files if not (path.parent / f.stored).is_file()]
+        if not missing and not card.files[0].sha256:
+            seen = tried.look(known, card)
     stated = next(f for f in card.files if f.stored == path.name).sha256
-    click.echo(f"added as {path}")
-    if not stated:
-        click.echo("its card states no digest: from now on, this file is what counts")
-    missing = [f.name for f in card.files if not (path.parent / f.stored).is_file()]
+    click.echo(f"added as {path}" + (f"; {seen}" if seen else ""))
     if missing:
         click.echo(f"still missing: {', '.join(missing)}")
-    click.echo(_licence_line(card))
+    if not stated:
+        click.echo("its card states no digest: from now on, this file is what counts")
+    click.echo(cards.licence_line(card))
 
 
 @models.command()
@@ -125,21 +152,24 @@ def add(name: str, file: Path, which: str) -> None:
 @options.debug
 def verify(names: tuple[str, ...]) -> None:
     """Check the digests of all weights that are here, or of some."""
+    from rotograph import weights
+
     known = _known()
-    cards = [_card(known, n) for n in names] or [c for c in known.cards.values() if c.files]
+    wanted = [_card(known, n) for n in names] or [c for c in known.cards.values() if c.files]
     bad = 0
-    for card in cards:
+    for card in wanted:
         if not known.installed(card):
             if names:
                 click.echo(f"{card.name}: not here")
                 bad += 1
             continue
-        try:
-            path = known.weights(card)
-            click.echo(f"{card.name}: as its card says ({path})")
-        except ModelError as error:
-            bad += 1
-            click.echo(f"{card.name}: {error}")
+        for path in weights.places(card, known.folders):
+            try:
+                weights.verify(card, path, known.folders.mirror)
+                click.echo(f"{card.name}: {cards.vouched(card, path)} ({path})")
+            except ModelError as error:
+                bad += 1
+                click.echo(f"{card.name}: {error}")
     if bad:
         click.get_current_context().exit(1)
 
@@ -185,16 +215,13 @@ def licences(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"policy": policy, "models": rows}))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("model", "licence", f"under '{policy}'", "terms", "trained on"):
-        table.add_column(title)
+    lines = []
     for row in rows:
+        data = f"trained on: {row['training_data']}" if row["training_data"] else ""
+        more = "; ".join(filter(None, (row["terms"], data)))
         allowed = "allowed" if row["allowed"] else "forbidden"
-        table.add_row(row["model"], row["licence"], allowed, row["terms"], row["training_data"])
-    Console(highlight=False).print(table)
+        lines.append((row["model"], row["licence"], allowed, more))
+    cards.table(("model", "licence", f"under '{policy}'", "terms, and training data"), lines)
 
 
 @models.command()
@@ -220,6 +247,7 @@ def bench(name: str, role: str | None, size: str, frames: int, as_json: bool) ->
         click.echo(json.dumps(found))
         return
     click.echo(f"{card.name}, {found['role']}, {size}, {frames} frames on {found['device']}")
+    click.echo(f"  computed in {found['precision']}")
     click.echo(f"  {found['frames_per_second']:.2f} frames per second after loading")
     click.echo(f"  {found['load_seconds']:.2f} s to load")
     click.echo(f"  {options.human_size(found['memory_bytes'])} more memory than before it")
@@ -228,9 +256,9 @@ def bench(name: str, role: str | None, size: str, frames: int, as_json: bool) ->
 
 
 def _known() -> Any:
-    from rotograph.models import Models
+    from rotograph.models import at_hand
 
-    return Models(policy=options.policy())
+    return at_hand(options.policy())
 
 
 def _card(known: Any, name: str) -> Any:
@@ -238,40 +266,3 @@ def _card(known: Any, name: str) -> Any:
     if card is None:
         raise ModelError(f"there is no model '{name}'", hint=did_you_mean(name, known.cards))
     return card
-
-
-def _licence_line(card: Any) -> str:
-    may = "allows commercial work" if card.commercial else "does not allow commercial work"
-    return f"licence: {card.licence}, which {may}" + (f"; {card.terms}" if card.terms else "")
-
-
-def _told(known: Any, card: Any) -> dict[str, Any]:
-    from rotograph import weights
-
-    found = weights.find(card, known.folders)
-    return {
-        "name": card.name,
-        "label": card.label,
-        "family": card.family,
-        "roles": [role for role, adapter in card.adapters.items() if adapter],
-        "here": str(found) if found else "" if card.files else "built in",
-        "licence": card.licence,
-        "commercial": card.commercial,
-        "research": card.commercial or card.research,
-        "terms": card.terms,
-        "training_data": card.training_data,
-        "gated": card.gated,
-        "source": card.source,
-        "repository": card.repository,
-        "revision": card.revision,
-        "files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in card.files],
-        "input_space": card.input_space,
-        "working_size": card.working_size,
-        "stride": card.stride,
-        "precision": card.numeric_mode,
-        "finds": card.finds,
-        "reads_text": card.reads_text,
-        "needs_text": card.needs_text,
-        "network": dict(card.network),
-        "citation": card.citation,
-    }

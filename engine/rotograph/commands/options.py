@@ -232,8 +232,10 @@ def environment(cache: Path | None, licences: Any = None) -> Any:
 
     licences: the policy, by default that of this command.
     """
+    from rotograph import device
     from rotograph.environment import Environment
-    from rotograph.models import Models
+    from rotograph.models import at_hand
     from rotograph.store import Store
 
-    return Environment(Store(cache), Models(policy=licences or policy()))
+    device.check()
+    return Environment(Store(cache), at_hand(licences or policy()))

@@ -73,9 +73,7 @@ class Adapter:
     def answer(network: Any, picture: np.ndarray, ids: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """Logits ``(queries, tokens)`` and boxes ``(queries, 4)``, middle and size, in shares."""
         device = network.device
-        height, width = picture.shape[:2]
-        scale = min(SHORT / min(height, width), LONG / max(height, width))
-        size = max(1, round(height * scale)), max(1, round(width * scale))
+        size = _size(*picture.shape[:2])
         seen = torch.tensor(np.clip(picture, 0.0, 1.0), device=device)
         image = hugging_face.normalised(seen)[None]
         if tuple(image.shape[-2:]) != size:
@@ -114,3 +112,11 @@ class Adapter:
             return hugging_face.load(*hugging_face.classes(self._supply, *names), self._supply)
 
         return held(self._supply, make, lambda network: network)
+
+
+def _size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of what the network sees, to the pixel as its own preparation rounds."""
+    short, long = min(height, width), max(height, width)
+    least = min(float(SHORT), LONG * short / long)
+    sides = max(1, round(least)), max(1, int(least * long / short))
+    return sides if height <= width else sides[::-1]

@@ -33,7 +33,8 @@ def held(
         network = make().eval().requires_grad_(False).to(device)
         return wrap(network), sum(p.numel() * p.element_size() for p in network.parameters())
 
-    name = (supply.card.name, supply.card.weights, device, part)
+    # all of the card: the same weights make another network where it says so
+    name = (supply.card.name, repr(supply.card), device, part)
     try:
         about = supply.card.size or supply.weights.stat().st_size
         with supply.resident.use(name, load, expected=about) as network:

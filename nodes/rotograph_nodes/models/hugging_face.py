@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers.utils import logging
@@ -32,17 +34,16 @@ def classes(supply: Supply, *names: str) -> tuple[Any, ...]:
 
 
 def load(network: Any, config: Any, supply: Supply) -> torch.nn.Module:
-    """The network from ``config.json`` and ``model.safetensors`` in the model's folder.
+    """The network from ``config.json`` beside the weights, which are safetensors of any name.
 
     network, config: classes of transformers. Never reads a pickle, a program or the internet.
     Raises ModelError when the files do not fit each other.
     """
     folder = supply.weights.parent
-    logging.disable_progress_bar()  # a render shows its own
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about old names in old configurations
+        with _quiet():
             told = config.from_json_file(folder / "config.json")
+            told.transformers_weights = supply.weights.name
             made, report = network.from_pretrained(
                 folder,
                 config=told,
@@ -59,6 +60,7 @@ def load(network: Any, config: Any, supply: Supply) -> torch.nn.Module:
         KeyError,
         RuntimeError,
         SafetensorError,
+        StrictDataclassError,
     ) as error:
         why = " ".join(str(error).split())[:160]
         if isinstance(error, ImportError) or "torchvision::" in why:
@@ -84,6 +86,21 @@ def tokenizer(supply: Supply) -> Tokenizer:
     tokens.no_padding()
     tokens.no_truncation()
     return tokens
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers shows of its own: a bar, and of files that do not fit each other a
+    table of every weight, where one line is enough."""
+    before = logging.get_verbosity()
+    logging.disable_progress_bar()  # a render shows its own
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old names in old configurations
+            yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _cannot_import(supply: Supply, error: Exception) -> ModelError:

@@ -6,16 +6,16 @@ The card's ``[network]`` table (docs/models.md) is all that a network needs; no 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
 import numpy as np
 
-from rotograph import device
 from rotograph.errors import ModelError
 from rotograph.models import Supply
+from rotograph_nodes.models.onnx_file import opened
+from rotograph_nodes.models.placing import Place, inside, resized
 
 CERTAIN = 8.0
 """Logits of what a network is sure of."""
@@ -26,9 +26,11 @@ class Facts:
     """The card's ``[network]`` table.
 
     size: ``(height, width)`` of the input, None when any multiple of the card's stride will do.
-    layout: NCHW or NHWC. channels: RGB or BGR; a fourth, M, is a mask from before, which is empty
+    layout: NCHW, NHWC, or HWC: one picture, no larger than it is in ``size``, which the network
+    fills by itself. channels: RGB or BGR; a fourth, M, is a mask from before, which is empty
     here. fit: ``stretch`` to the size, or ``letterbox``: keep the aspect, and ``pad`` the rest with
-    a value. scale, mean, std: a channel c of the picture goes in as (c * scale - mean) / std.
+    a value, or with one of each channel. scale, mean, std: a channel c of the picture goes in as
+    (c * scale - mean) / std.
     output: number or name of the output. output_layout: NCHW, NHWC, or ``flat`` for rows one after
     the other. values: what they are: ``probability``, ``logits``, or ``classes``, a score for each.
     channel: which of them is meant. threshold: the probability that is the mask's boundary.
@@ -36,14 +38,17 @@ class Facts:
     that remembers, pairs of an input's name and the output that it is given of the frame before.
     ratio: the name of an input that takes how much smaller the network may make the picture for
     itself, and the long side that it is to work at. decode, classes, nms: of detectors
-    (onnx_detect.py).
+    (onnx_detect.py); score: the least that Detect takes, if it is not told another. decoder: of a
+    network in two files, the second's inputs and outputs (onnx_sam.py). stretch: the plate itself
+    is scaled to a square of the card's working size, so that a network that sees squares gets all
+    rows of a wide plate, and its answer keeps them.
     """
 
     size: tuple[int, int] | None = None
     layout: str = "NCHW"
     channels: str = "RGB"
     fit: str = "stretch"
-    pad: float = 0.0
+    pad: float | tuple[float, ...] = 0.0
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
@@ -58,10 +63,13 @@ class Facts:
     decode: str = ""
     classes: tuple[str, ...] = ()
     nms: float = 0.45
+    score: float = 0.0
+    decoder: Mapping[str, str] = field(default_factory=dict)
+    stretch: bool = False
 
 
 _ALLOWED = {
-    "layout": ("NCHW", "NHWC"),
+    "layout": ("NCHW", "NHWC", "HWC"),
     "channels": ("RGB", "BGR", "RGBM"),
     "fit": ("stretch", "letterbox"),
     "output_layout": ("NCHW", "NHWC", "flat"),
@@ -89,37 +97,6 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the picture lies in the network's input: at its top left, ``used`` of ``size``.
-
-    picture, used, size: ``(height, width)``.
-    """
-
-    picture: tuple[int, int]
-    used: tuple[int, int]
-    size: tuple[int, int]
-
-    def back(self, output: np.ndarray) -> np.ndarray:
-        """A grid ``(h, w)`` float32 over the whole input as one over the picture alone."""
-        (height, width), (used_h, used_w), (in_h, in_w) = self.picture, self.used, self.size
-        out_h, out_w = output.shape
-        # what lies over the padding must not reach into the picture's border
-        inside_h = max(1, int(used_h * out_h / in_h + 0.5))
-        inside_w = max(1, int(used_w * out_w / in_w + 0.5))
-        # the centre x + 0.5 of a picture's pixel is at (x + 0.5) * step in the output
-        step_x = used_w / in_w * out_w / width
-        step_y = used_h / in_h * out_h / height
-        matrix = np.array([[step_x, 0, step_x / 2 - 0.5], [0, step_y, step_y / 2 - 0.5]])
-        return cv2.warpAffine(
-            np.ascontiguousarray(output[:inside_h, :inside_w], np.float32),
-            matrix,
-            (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-
-
 @dataclass
 class Network:
     """One ONNX file, loaded when it is first run."""
@@ -139,37 +116,25 @@ class Network:
         Raises ModelError when the file does not fit its card, cannot be run, or would not run on
         the device that was asked for.
         """
-        card = self.supply.card
         ready, place = self._prepare(picture)
-        with self._session() as session:
-            wanted = session.get_inputs()[0]
-            if len(wanted.shape) != ready.ndim or any(
+        with opened(self.supply) as session:
+            first, wanted = next(iter(session.inputs.items()))
+            if len(wanted) != ready.ndim or any(
                 isinstance(n, int) and n != have
-                for n, have in zip(wanted.shape, ready.shape, strict=True)
+                for n, have in zip(wanted, ready.shape, strict=True)
             ):
                 raise ModelError(
-                    f"the network '{card.name}' takes {wanted.shape}, and its card makes "
-                    f"{list(ready.shape)}",
+                    f"the network '{self.supply.card.name}' takes {list(wanted)}, and its card "
+                    f"makes {list(ready.shape)}",
                     file=self.supply.weights,
                     hint="correct size and layout on the card",
                 )
-            try:
-                return session.run(None, {wanted.name: ready, **(more or {})}), place
-            except Exception as error:  # ONNX Runtime has no error class of its own
-                raise ModelError(
-                    f"the network '{card.name}' failed: {str(error)[:200]}",
-                    file=self.supply.weights,
-                ) from None
+            return session.run({first: ready, **(more or {})}), place
 
     def names(self) -> list[str]:
         """The outputs' names, in the file's order; raises ModelError as ``run``."""
-        with self._session() as session:
-            return [output.name for output in session.get_outputs()]
-
-    def _session(self) -> AbstractContextManager[Any]:
-        card = self.supply.card
-        name = (card.name, card.weights, self.supply.device)
-        return self.supply.resident.use(name, self._load, expected=card.size)
+        with opened(self.supply) as session:
+            return list(session.outputs)
 
     def output(self, outputs: list[np.ndarray]) -> np.ndarray:
         """The output that the card means; raises ModelError when there is none such."""
@@ -182,47 +147,21 @@ class Network:
             hint="correct 'output' on the card: its number, from 0",
         )
 
-    def _load(self) -> tuple[Any, int]:
-        import onnxruntime
-
-        card = self.supply.card
-        chosen, providers = device.onnx_providers(self.supply.device)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # it warns of every weight of some old files
-        options.use_deterministic_compute = True
-        try:
-            session = onnxruntime.InferenceSession(
-                str(self.supply.weights),
-                options,
-                providers=providers,
-            )
-        except Exception as error:
-            raise ModelError(
-                f"is not a network that ONNX Runtime can run: {str(error)[:200]}",
-                file=self.supply.weights,
-                hint=f"rotograph models verify {card.name}",
-            ) from None
-        device.check_providers(session, chosen, card.name)
-        return session, self.supply.weights.stat().st_size
-
     def _prepare(self, picture: np.ndarray) -> tuple[np.ndarray, Place]:
-        """The input ``(1, …)`` float32 of a picture ``(h, w, 3)`` float32."""
+        """The input, float32, of a picture ``(h, w, 3)`` float32."""
         facts, (height, width) = self.facts, picture.shape[:2]
         used = size = facts.size or _multiple((height, width), self.supply.card.stride)
         if facts.size is None:
             used = (height, width)
         elif facts.fit == "letterbox":
-            step = min(size[0] / height, size[1] / width)
-            used = tuple(
-                min(n, max(1, round(have * step)))
-                for n, have in zip(size, (height, width), strict=True)
-            )
-        seen = _resized(np.clip(picture, 0.0, 1.0), used)
-        if used != tuple(size):
+            used = inside((height, width), size)
+        seen = resized(np.clip(picture, 0.0, 1.0), used)
+        if used != tuple(size) and facts.layout != "HWC":
             mode, more = cv2.BORDER_CONSTANT, (size[0] - used[0], size[1] - used[1])
             if facts.size is None:
                 mode = cv2.BORDER_REPLICATE
-            seen = cv2.copyMakeBorder(seen, 0, more[0], 0, more[1], mode, value=(facts.pad,) * 3)
+            pad = np.broadcast_to(facts.pad, 3).tolist()
+            seen = cv2.copyMakeBorder(seen, 0, more[0], 0, more[1], mode, value=pad)
         if facts.channels == "BGR":
             seen = seen[..., ::-1]
         ready = (seen * np.float32(facts.scale) - np.float32(facts.mean)) / np.float32(facts.std)
@@ -230,19 +169,10 @@ class Network:
             ready = np.concatenate([ready, np.zeros_like(ready[..., :1])], axis=-1)
         if facts.layout == "NCHW":
             ready = ready.transpose(2, 0, 1)
-        return np.ascontiguousarray(ready[None], np.float32), Place((height, width), used, size)
+        if facts.layout != "HWC":
+            ready = ready[None]
+        return np.ascontiguousarray(ready, np.float32), Place((height, width), used, size)
 
 
 def _multiple(shape: tuple[int, int], stride: int) -> tuple[int, int]:
     return tuple(-(-n // stride) * stride for n in shape)
-
-
-def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """To ``(height, width)``: averaged where it gets smaller, interpolated where it gets larger."""
-    height, width = picture.shape[:2]
-    smaller = min(height, size[0]), min(width, size[1])
-    if smaller != (height, width):
-        picture = cv2.resize(picture, smaller[::-1], interpolation=cv2.INTER_AREA)
-    if smaller != tuple(size):
-        picture = cv2.resize(picture, tuple(size)[::-1], interpolation=cv2.INTER_LINEAR)
-    return picture

@@ -12,19 +12,16 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from rotograph.models import Supply
-from rotograph_nodes.models import hugging_face
+from rotograph_nodes.models import half, hugging_face
 from rotograph_nodes.models.held import held
-from rotograph_nodes.models.prompts import GridPrompts
+from rotograph_nodes.models.placing import inside, resized
+from rotograph_nodes.models.prompts import CORNER, GridPrompts
 from rotograph_nodes.models.sam2_tracker import Features, Sam2
-from rotograph_nodes.models.sam_video import Places
-
-_CORNER = 2
-"""How the tracker labels the first corner of a box."""
+from rotograph_nodes.models.sam_square import cut, squared
 
 
 class Adapter:
@@ -37,18 +34,25 @@ class Adapter:
     def __init__(self, supply: Supply) -> None:
         self._supply = supply
 
+    @property
+    def precision(self) -> str:
+        """See ``half.precision``."""
+        return half.precision(self._supply)
+
     def encode(self, picture: np.ndarray) -> dict[str, np.ndarray]:
         """``coarse`` ``(c, s/16, s/16)`` and ``grid`` ``(2,)`` int32, the picture's height, width.
 
         picture: ``(h, w, 3)`` float32, display-referred in [0, 1].
         """
-        height, width = picture.shape[:2]
-        square = np.empty((max(height, width),) * 2 + (3,), np.float32)
-        square[:] = hugging_face.MEAN  # which is 0 to the network
-        square[:height, :width] = picture
+        shape = picture.shape[:2]
         with self._network() as sam:
+            side = sam.network.image_size
+            height, width = inside(shape, (side, side))
+            square = np.empty((side, side, 3), np.float32)
+            square[:] = hugging_face.MEAN  # which is 0 to the network
+            square[:height, :width] = resized(picture, (height, width))
             seen = sam.encode(square)
-        return {**seen, "grid": np.array([height, width], np.int32)}
+        return {**seen, "grid": np.array(shape, np.int32)}
 
     def segment(
         self, features: Features, prompts: GridPrompts, prior: np.ndarray | None = None
@@ -58,24 +62,22 @@ class Adapter:
         side = max(height, width)
         asked = replace(
             prompts,
-            masks=tuple(_squared(m, (height, width), 0.0) for m in prompts.masks),
-            erasures=tuple(_squared(m, (height, width), 0.0) for m in prompts.erasures),
+            masks=tuple(squared(m, (height, width), 0.0) for m in prompts.masks),
+            erasures=tuple(squared(m, (height, width), 0.0) for m in prompts.erasures),
         )
-        before = None if prior is None else _squared(prior, (height, width), -8.0)
+        before = None if prior is None else squared(prior, (height, width), -8.0)
         seen = {**features, "grid": np.array([side, side], np.int32)}
         with self._network() as sam:
             logits = sam.segment(seen, asked, before)
-        if logits.shape != (side, side):
-            logits = cv2.resize(logits, (side, side), interpolation=cv2.INTER_LINEAR)
-        return np.ascontiguousarray(logits[:height, :width])
+        return cut(logits, (height, width))
 
     def _network(self) -> Any:
         def make() -> torch.nn.Module:
             found = hugging_face.classes(self._supply, "SamModel", "SamConfig")
             return hugging_face.load(*found, self._supply)
 
-        half = self._supply.card.numeric_mode == "bfloat16"
-        return held(self._supply, make, lambda network: Sam2(Network(network), half=half))
+        may_round = self._supply.card.numeric_mode == "bfloat16"
+        return held(self._supply, make, lambda network: Sam2(Network(network), half=may_round))
 
 
 class Network:
@@ -87,7 +89,7 @@ class Network:
         self._model = model
         self.image_size: int = model.config.vision_config.image_size
         # it knows its places itself, and has no memory
-        none = SimpleNamespace(position_encoding=Places(torch.zeros_like))
+        none = SimpleNamespace(position_encoding=torch.zeros_like)
         self.image_encoder, self.memory_encoder = SimpleNamespace(neck=none), none
 
     @property
@@ -113,7 +115,7 @@ class Network:
             point_inputs["point_coords"][:, None],
             point_inputs["point_labels"][:, None],
         )
-        boxed = 2 if (labels == _CORNER).any() else 0  # corners come first
+        boxed = 2 if (labels == CORNER).any() else 0  # corners come first
         alone = labels.shape[-1] == 1 and prev_sam_mask_logits is None
         out = self._model(
             image_embeddings=seen,
@@ -125,13 +127,3 @@ class Network:
         )
         best = int(out.iou_scores[0, 0].argmax())
         return {"pred_masks": out.pred_masks[:, :, best]}
-
-
-def _squared(plane: np.ndarray, shape: tuple[int, int], outside: float) -> np.ndarray:
-    """A plane over the picture, of any grid, as one over the square that holds the picture."""
-    height, width = shape
-    if plane.shape != shape:
-        plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
-    square = np.full((max(shape),) * 2, outside, np.float32)
-    square[:height, :width] = plane
-    return square

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rotograph.models import Supply
-from rotograph_nodes.models import sam2_network
+from rotograph_nodes.models import half, sam2_lighter, sam2_network
 from rotograph_nodes.models.held import held, read_state
 from rotograph_nodes.models.prompts import GridPrompts
 from rotograph_nodes.models.sam2_state import State, believed
@@ -22,7 +22,7 @@ class Adapter:
     The card's ``network`` table: ``config``, a configuration of the sam2 package such as
     ``sam2.1/sam2.1_hiera_t``; ``changes``, numbers in it that differ; ``look_back``, how many
     earlier frames a step is given (``num_maskmem - 1``). ``numeric_mode = "bfloat16"`` computes in
-    half precision and keeps features as float16.
+    half precision where that is faster, and keeps features as float16.
     """
 
     def __init__(self, supply: Supply) -> None:
@@ -82,10 +82,16 @@ class Adapter:
     def _network(self) -> AbstractContextManager[Sam2]:
         return held(self._supply, self._make, self._wrap)
 
+    @property
+    def precision(self) -> str:
+        """See ``half.precision``."""
+        return half.precision(self._supply)
+
     def _make(self) -> Any:
         told = self._supply.card.network
         model = sam2_network.settings(told["config"], told.get("changes"))
-        return sam2_network.lighten(sam2_network.build(model, read_state(self._supply)))
+        network = sam2_network.build(model, read_state(self._supply))
+        return sam2_lighter.lighten(network, half=self.precision == "bfloat16")
 
     def _wrap(self, network: Any) -> Sam2:
         return Sam2(network, half=self._supply.card.numeric_mode == "bfloat16")

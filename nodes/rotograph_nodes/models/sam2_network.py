@@ -29,8 +29,10 @@ def settings(config: str, changes: Mapping[str, Any] | None = None) -> Any:
     import sam2
     from omegaconf import OmegaConf
 
-    path = Path(sam2.__path__[0]) / "configs" / f"{config}.yaml"
-    if ".." in Path(config).parts or not path.is_file():
+    configs = Path(sam2.__path__[0]).resolve() / "configs"
+    path = (configs / f"{config}.yaml").resolve()
+    # a configuration names classes: only the package's own may, wherever the card is from
+    if not (path.is_relative_to(configs) and path.is_file()):
         raise ModelError(f"the sam2 package has no configuration '{config}'")
     if _names_a_class(changes or {}):
         raise ModelError("a card may change numbers of a network, not its classes")
@@ -55,47 +57,6 @@ def build(model: Any, state: Mapping[str, Any]) -> Any:
             f"the weights are not this network's: {first}", hint="pull the model again"
         ) from None
     return network.eval().requires_grad_(False)
-
-
-def lighten(network: Any) -> Any:
-    """The same ``SAM2Base`` with fewer copies in it; the numbers are the same.
-
-    It hands out its tables of positions instead of repeating them for every batch and every level
-    of every frame (100 MB a step at 1024 pixels, an eighth of the step's time). And its memory
-    attention sees several layers in rows, as it sees one: a multiplication of another kind would be
-    slower, and in half precision round otherwise.
-    """
-    import torch
-
-    for holder in (network.image_encoder.neck, network.memory_encoder):
-        holder.position_encoding = _places(holder.position_encoding)
-    for module in network.memory_attention.modules():
-        if isinstance(module, torch.nn.Linear):
-            module.register_forward_pre_hook(_in_rows)
-    return network
-
-
-def _in_rows(module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    del module
-    return tuple(rows.contiguous() for rows in given)
-
-
-def _places(table: Any) -> Any:
-    """A module that answers as ``table`` does, with views of what it said first."""
-    import torch
-
-    class Places(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.known: dict[Any, torch.Tensor] = {}
-
-        def forward(self, maps: torch.Tensor) -> torch.Tensor:
-            name = maps.shape[-2:], maps.device, maps.dtype
-            if name not in self.known:
-                self.known[name] = table(maps[:1]).to(maps.dtype)
-            return self.known[name].expand(len(maps), -1, -1, -1)
-
-    return Places()
 
 
 def _names_a_class(changes: Any) -> bool:

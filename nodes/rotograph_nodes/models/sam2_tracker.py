@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rotograph_nodes.models.prompts import GridPrompts
+from rotograph_nodes.models import half as half_precision
+from rotograph_nodes.models.prompts import GridPrompts, drawn, questions
 from rotograph_nodes.models.sam2_state import CERTAIN, State, pointers_of, state_of
 
 Features = Mapping[str, np.ndarray]
@@ -45,7 +46,8 @@ class Sam2:
     """What the roles ``segment`` and ``track`` ask of the network.
 
     network: a ``SAM2Base`` for inference. mean, deviation: of the three channels, for values in
-    [0, 1]. half: whether the network runs in bfloat16, and features are kept as float16.
+    [0, 1]. half: whether features are kept as float16, and the network runs in bfloat16 where that
+    is faster (``half.pays``); elsewhere it runs in float32.
     """
 
     def __init__(
@@ -57,7 +59,8 @@ class Sam2:
     ) -> None:
         self.network = network
         self._mean, self._deviation = mean, deviation
-        self._half = half
+        self._kept = np.float16 if half else np.float32
+        self._half = half and half_precision.pays(network.device.type)
         self._lock = threading.Lock()  # the network keeps position tables as it goes
         self._asked: tuple[Any, Any, list[Any]] = (None, None, [])
 
@@ -80,12 +83,12 @@ class Sam2:
         )
         with self._lock, self._precision():
             out = self.network.forward_image((image - mean) / deviation)
-        kept = np.float16 if self._half else np.float32
         maps = out["backbone_fpn"][-self.network.num_feature_levels :]
         names = _LEVELS[-len(maps) :]
         return {
             **{
-                n: m[0].float().cpu().numpy().astype(kept) for n, m in zip(names, maps, strict=True)
+                n: m[0].float().cpu().numpy().astype(self._kept)
+                for n, m in zip(names, maps, strict=True)
             },
             "grid": np.array(picture.shape[:2], np.int32),
         }
@@ -101,15 +104,15 @@ class Sam2:
         is outside. Returns ``(s/4, s/4)``; a mask that stands alone is taken as it is, in its own
         grid, for the network would only blur it.
         """
-        drawn = self._drawn(prompts, prior)
-        said = self._said(features, prompts, drawn)
-        if drawn is None:
+        known = drawn(prompts, prior)
+        said = self._said(features, prompts, known)
+        if known is None:
             self._asked = features, prompts, said
         found = [out["pred_masks"] for out in said]
         if found:
             logits = torch.cat(found).amax(dim=0)[0].float().cpu().numpy()
-        elif drawn is not None:
-            logits = drawn
+        elif known is not None:
+            logits = known
         else:
             logits = np.full((self.network.image_size // 4,) * 2, -CERTAIN, np.float32)
         logits = np.clip(logits, -CERTAIN, CERTAIN).astype(np.float32)
@@ -175,7 +178,7 @@ class Sam2:
 
         In one run of the network where one layer leaves the device idle: on an accelerator, and on
         small pictures. There the others that are with it move a layer's logits by what the order of
-        additions does, 1e-5 of the largest in float32. Else one by one, bit for bit as alone.
+        additions does, by less than 2e-5 in float32. Else one by one, bit for bit as alone.
         """
         if self.network.device.type == "cpu" and self.network.image_size > _SMALL:
             for step in steps:
@@ -241,40 +244,23 @@ class Sam2:
         ]
 
     def _said(
-        self, features: Features, prompts: GridPrompts, drawn: np.ndarray | None
+        self, features: Features, prompts: GridPrompts, known: np.ndarray | None
     ) -> list[dict[str, torch.Tensor]]:
-        """The network's answers to boxes and points, one, or one for each of several boxes.
-
-        None when there is nothing to ask: no box, and no point that is inside or corrects what is
-        drawn.
-        """
-        clicks = [(p, 1) for p in prompts.inside] + [(p, 0) for p in prompts.outside]
-        if not (prompts.boxes or prompts.inside or (clicks and drawn is not None)):
-            return []
+        """The network's answers to boxes and points, one, or one for each of several boxes."""
+        scale = self.network.image_size / features["grid"][::-1].astype(np.float64)
         answers = []
-        for box in prompts.boxes or (None,):
-            corners = [] if box is None else [(box[:2], 2), (box[2:], 3)]
-            scale = self.network.image_size / features["grid"][::-1].astype(np.float64)
-            points = np.array([p for p, _ in corners + clicks]) * scale
+        for points, labels in questions(prompts, known):
             said = {
-                "point_coords": self._tensor(points.astype(np.float32))[None],
-                "point_labels": self._tensor(np.array([n for _, n in corners + clicks], np.int32))[
-                    None
-                ],
+                "point_coords": self._tensor((points * scale).astype(np.float32))[None],
+                "point_labels": self._tensor(labels)[None],
             }
             before = None
-            if drawn is not None:
+            if known is not None:
                 side = self.network.image_size // 4
-                before = self._resized(self._tensor(drawn), (side, side)).clamp(-32.0, 32.0)
+                before = self._resized(self._tensor(known), (side, side)).clamp(-32.0, 32.0)
                 before = before[None, None]
             answers.append(self._heads(features, points=said, before=before))
         return answers
-
-    def _drawn(self, prompts: GridPrompts, prior: np.ndarray | None) -> np.ndarray | None:
-        """Logits of what is known of the layer's shape beside boxes and points, or None."""
-        if prior is not None or not prompts.masks:
-            return prior
-        return np.where(np.max(prompts.masks, axis=0) > 0.5, np.float32(10.0), np.float32(-10.0))
 
     def _heads(
         self,
@@ -303,7 +289,9 @@ class Sam2:
     def _flat(self, features: Features, count: int) -> tuple[list[Any], list[Any], list[Any]]:
         """Features, their positions and sizes as ``track_step`` takes them, for some layers."""
         maps = [self._tensor(features[n]).float() for n in _LEVELS if n in features]
-        flat = [m.flatten(1).T[:, None].expand(-1, count, -1) for m in maps]
+        flat = [m.flatten(1).T for m in maps]
+        flat[-1] = flat[-1].contiguous()  # else all that is made of it would lie across
+        flat = [m[:, None].expand(-1, count, -1) for m in flat]
         # only those of the coarsest level are ever looked at
         place = self.network.image_encoder.neck.position_encoding(maps[-1][None])
         places = place[0].flatten(1).T[:, None].expand(-1, count, -1)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from rotograph.errors import PromptError
 from rotograph.models import Supply
-from rotograph_nodes.models import hugging_face
+from rotograph_nodes.models import half, hugging_face
 from rotograph_nodes.models.held import held
 from rotograph_nodes.models.kinds import kinds
 from rotograph_nodes.naming import distinct
@@ -35,6 +35,11 @@ class Detector:
     def __init__(self, supply: Supply) -> None:
         self._supply = supply
         self._tokens = hugging_face.tokenizer(supply)
+
+    @property
+    def precision(self) -> str:
+        """See ``half.precision``."""
+        return half.precision(self._supply)
 
     def names(self, text: str) -> tuple[str, ...]:
         """The kinds that a text such as ``person, red car`` names; raises PromptError for none."""
@@ -101,8 +106,8 @@ class Detector:
         return ids
 
     def _precision(self, network: Any) -> Any:
-        half = self._supply.card.numeric_mode == "bfloat16"
-        return torch.autocast(network.device.type, dtype=torch.bfloat16, enabled=half)
+        rounds = self.precision == "bfloat16"
+        return torch.autocast(network.device.type, dtype=torch.bfloat16, enabled=rounds)
 
     def _network(self) -> AbstractContextManager[Any]:
         def make() -> torch.nn.Module:

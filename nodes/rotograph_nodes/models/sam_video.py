@@ -12,7 +12,7 @@ them with the public session, and would notice a change.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,18 +20,6 @@ import torch
 from torch.nn import functional
 
 Tensors = Sequence[torch.Tensor]
-
-
-class Places:
-    """Where the cells of maps are, ``table(maps)``; not to be wrapped by sam2_network."""
-
-    shared = True
-
-    def __init__(self, table: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        self._table = table
-
-    def __call__(self, maps: torch.Tensor) -> torch.Tensor:
-        return self._table(maps)
 
 
 class Network:
@@ -51,10 +39,10 @@ class Network:
         self.image_size: int = model.image_size
         self.max_obj_ptrs_in_encoder: int = model.config.max_object_pointers_in_encoder
         table, kept = model.vision_encoder.neck.position_encoding, self._places()
-        seen = Places(lambda m: table(m.shape, m.device, m.dtype))
-        self.image_encoder = SimpleNamespace(neck=SimpleNamespace(position_encoding=seen))
+        seen = SimpleNamespace(position_encoding=lambda m: table(m.shape, m.device, m.dtype))
+        self.image_encoder = SimpleNamespace(neck=seen)
         self.memory_encoder = SimpleNamespace(
-            position_encoding=Places(lambda memory: kept.expand(len(memory), -1, -1))
+            position_encoding=lambda memory: kept.expand(len(memory), -1, -1)
         )
 
     @property

@@ -2,7 +2,8 @@
 
 Yao, Wang, Wang and Liu, "ViTMatte: Boosting Image Matting with Pretrained Plain Vision
 Transformers", 2023, in the classes of transformers; the picture is prepared here, because that
-package's own preparation asks for torchvision.
+package's own preparation asks for torchvision. It gets the mean and deviation with which its
+authors trained it (ImageNet's), not the 0.5 that stands beside the converted weights.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ def _fade(shape: tuple[int, int], part: tuple[slice, slice], whole: tuple[int, i
     """``(h, w)`` float32: how much a part counts, less towards its sides inside the picture."""
     sides = []
     for length, along, end in zip(shape, part, whole, strict=True):
-        here = np.arange(length) + 0.5
-        first = here if along.start > 0 else np.inf
-        last = length - here if along.stop < end else np.inf
+        here, far = np.arange(length) + 0.5, np.full(length, np.inf)
+        first = here if along.start > 0 else far
+        last = length - here if along.stop < end else far
         sides.append(np.clip(np.minimum(first, last) / HALO, 1e-3, 1.0))
     return np.multiply.outer(*sides).astype(np.float32)
