@@ -30,6 +30,7 @@ def test_a_moving_disc_is_found_followed_and_matted_without_weights(make_shot):
     document = json.loads((output / "shot.json").read_text())
     prompts = document["nodes"]["segment"]["prompts"]
     assert {p["layer"] for p in prompts} == {"object_01"}
+    assert document["nodes"]["detect"]["model"] == "classic"  # says who found it
     for frame in shot.frames:
         alpha = exr.read(output / "mattes" / f"matte.{frame}.exr").coverage() > 0.5
         truth = exr.read(shot.truth(frame)).pixels[..., 0] > 0.5
@@ -37,13 +38,13 @@ def test_a_moving_disc_is_found_followed_and_matted_without_weights(make_shot):
 
 
 def test_the_commands_defaults_are_the_pipelines_own():
-    from rotograph_nodes.objects import Rules
+    from rotograph_nodes.pieces import Rules
     from rotograph_nodes.shot import _RULES
 
     told = {name: default for name, _, default, _ in _RULES}
     own = Rules()
     assert told.pop("least") == pytest.approx(100 * own.least)
-    names = ("window", "refresh", "sightings", "drop", "merge", "part", "same")
+    names = ("window", "refresh", "sightings", "drop", "merge", "part", "same", "alike", "leap")
     assert {n: told[n] for n in names} == {n: getattr(own, n) for n in names}
 
 
@@ -65,3 +66,21 @@ def test_words_without_a_model_that_reads_name_one_to_pull(shot, monkeypatch, tm
     assert done.exit_code == 1
     assert "rotograph models pull grounding-dino" in done.output
     assert "Traceback" not in done.output
+
+
+def test_the_reader_is_one_that_is_ready_and_allowed():
+    from rotograph.card import Card
+    from rotograph.models import Models
+    from rotograph_nodes.shot import _reader
+
+    def reads(name, **more):
+        told = {"licence": "MIT", "commercial": True, "reads_text": True, **more}
+        return Card(name, name, 1, {"detect": "nowhere"}, "ACEScct", 64, **told)
+
+    classic = Models().cards["classic"]
+    plain = reads("plain", quality=2)
+    lacking = reads("lacking", quality=9, packages=("surely_not_installed",))
+    school = reads("school", quality=8, commercial=False)
+    assert _reader(Models([classic, plain, lacking, school])) == "plain"
+    assert _reader(Models([classic, plain, lacking, school], policy="research")) == "school"
+    assert _reader(Models([classic, school])) == "auto"

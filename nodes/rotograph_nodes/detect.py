@@ -11,7 +11,7 @@ from rotograph.shape import Shape
 from rotograph_nodes import naming, shared, working
 
 
-@node(version=2, output=Output("Detections", "propose"))
+@node(version=3, output=Output("Detections", "propose"))
 class Detect:
     """Propose the things in a shot, as boxes with scores and layer names.
 
@@ -41,11 +41,22 @@ class Detect:
         animated=False,
     )
     threshold = Float(
-        0.2,
+        0.0,
         "Least score",
-        "Regions that are less certain than this are left out.",
+        "What is less certain than this is left out. 0: what the model's card says.",
         minimum=0.0,
         maximum=1.0,
+        animated=False,
+    )
+
+    reach = Int(
+        24,
+        "Background",
+        "From so many frames before and after, what is behind the things that move is made out, "
+        "and what differs from it is in front. 0: only the motion to the next frame counts.",
+        unit="frames",
+        minimum=0,
+        maximum=240,
         animated=False,
     )
 
@@ -74,27 +85,76 @@ class Detect:
     picture = shared.picture("detect")
     motion = shared.motion()
 
+    @stage(models={"detect": "model"})
+    def camera(given, context):
+        """How the still world moves from this frame to the next."""
+        return {"camera": context.models["detect"].camera(given["motion"])}
+
+    @camera.needs
+    def camera(at):
+        return {"motion": at.stage("motion")}
+
+    @stage(models={"detect": "model"}, tier="features")
+    def moving(given, context):
+        """What the motion to the next frame sees moving."""
+        turn = given["camera"]["camera"]
+        return context.models["detect"].moving(given["here"], given["next"], given["motion"], turn)
+
+    @moving.needs
+    def moving(at):
+        return {
+            "here": at.stage("picture"),
+            "next": at.stage("picture", at.shape("plate").frames.after(at.frame)),
+            "motion": at.stage("motion"),
+            "camera": at.stage("camera"),
+        }
+
     @stage(models={"detect": "model"}, tier="features")
     def evidence(given, context):
-        """What is on this frame; of a model without words, what moves on its own to the next."""
+        """What is on this frame; of a model without words, what moves on its own."""
+        model = context.models["detect"]
         if "text" in given:
-            picture = given["here"]["picture"].astype(np.float32)
-            return context.models["detect"].detect(picture, given["text"])
-        return context.models["detect"].evidence(given["here"], given["next"], given["motion"])
+            return model.detect(given["here"]["picture"].astype(np.float32), given["text"])
+        if "moving" not in given:
+            return model.evidence(given["here"], given["next"], given["motion"])
+        first, asked = given["first"], given["asked"]
+        cameras = [found["camera"] for found in given["cameras"]]
+        others = [
+            (picture["picture"], found["mask"], _turn(cameras, -first, at - first))
+            for at, picture, found in zip(asked, given["pictures"], given["movings"], strict=True)
+        ]
+        return model.evidence(
+            given["here"], given["next"], given["motion"], cameras[-first], given["moving"], others
+        )
 
     @evidence.needs
     def evidence(at):
         if at.card("detect").per_frame:
             return {"here": at.stage("picture"), "text": Value(at.value("text"))}
-        following = at.shape("plate").frames.after(at.frame)
-        return {
+        frames = at.shape("plate").frames.frames
+        needs = {
             "here": at.stage("picture"),
-            "next": at.stage("picture", following),
+            "next": at.stage("picture", at.shape("plate").frames.after(at.frame)),
             "motion": at.stage("motion"),
         }
+        if not at.card("detect").network.get("background", False):
+            return needs
+        place = frames.index(at.frame)
+        asked = _around(place, len(frames) - 1, at.value("reach"))
+        first, last = min((place, *asked)), max((place, *asked))
+        return {
+            **needs,
+            "moving": at.stage("moving"),
+            "pictures": [at.stage("picture", frames[n]) for n in asked],
+            "movings": [at.stage("moving", frames[n]) for n in asked],
+            "cameras": [at.stage("camera", frames[n]) for n in range(first, last + 1)],
+            "first": Value(first - place),
+            "asked": Value(tuple(n - place for n in asked)),
+        }
 
-    @stage(per="shot", models={"detect": "model"}, params=("max_layers", "min_area", "threshold"))
+    @stage(per="shot", models={"detect": "model"}, params=("max_layers", "min_area"))
     def propose(given, context):
+        """The layers. The least score is a need, for a model's card may be what says it."""
         if "text" in given:
             return naming.layers(
                 given["evidence"],
@@ -103,26 +163,58 @@ class Detect:
                 working.window(given["picture"]),
                 max_layers=context["max_layers"],
                 min_area=context["min_area"] / 100.0,
-                threshold=context["threshold"],
+                threshold=given["threshold"],
             )
         return context.models["detect"].propose(
             given["evidence"],
             working.window(given["picture"]),
             max_layers=context["max_layers"],
             min_area=context["min_area"] / 100.0,
-            threshold=context["threshold"],
+            threshold=given["threshold"],
         )
 
     @propose.needs
     def propose(at):
-        frames = at.shape("plate").frames.frames
-        if at.card("detect").per_frame:
+        frames, card = at.shape("plate").frames.frames, at.card("detect")
+        needs = {
+            "picture": at.stage("picture", frames[0]),
+            "threshold": Value(at.value("threshold") or least_score(card)),
+        }
+        if card.per_frame:
             return {
+                **needs,
                 "evidence": {frame: at.stage("evidence", frame) for frame in frames},
-                "picture": at.stage("picture", frames[0]),
                 "text": Value(at.value("text")),
             }
         return {
+            **needs,
             "evidence": {frame: at.stage("evidence", frame) for frame in frames[:-1]},
-            "picture": at.stage("picture", frames[0]),
         }
+
+
+def least_score(card) -> float:
+    """What a detector's card says is certain enough; of one that does not, what is for most."""
+    return float(card.network.get("score", _SCORE))
+
+
+_SCORE = 0.2
+
+
+_ASKED = 8
+"""Frames that are asked what is behind the things that move."""
+
+
+def _around(place: int, count: int, reach: int) -> list[int]:
+    """The places in a shot that are asked, spread over those within reach; ``count`` in all."""
+    near = [n for n in range(max(0, place - reach), min(count, place + reach + 1)) if n != place]
+    asked = min(_ASKED, len(near))
+    return [near[int((n + 0.5) * len(near) / asked)] for n in range(asked)]
+
+
+def _turn(cameras: list[np.ndarray], here: int, there: int) -> np.ndarray:
+    """``(3, 3)``: how the still world moves from one place in a row of cameras to another."""
+    low, high = sorted((here, there))
+    turn = np.eye(3)
+    for camera in cameras[low:high]:
+        turn = camera @ turn
+    return turn if here <= there else np.linalg.inv(turn)

@@ -9,113 +9,17 @@ backward, so that who enters late is joined to who was there before. After the t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Every constant of the pipeline.
-
-    window: frames an object is followed without being found again. refresh: frames from one telling
-    of where it is to the next. sightings: frames on which what is nobody's is found, one after the
-    other, before it is an object. drop: overlap at which a mask that has two partners or more is
-    left out. merge: overlap at which a mask with one partner is part of it. same: intersection over
-    union of two masks of the same object. part: the same with a track that has drifted and that
-    is brought back; or, of what lies in a track that has grown, the share of the object's size
-    when it was last found. least: share of the picture that an object fills.
-    Overlap is |A∩B|/|A|: how much of A is in B.
-    """
-
-    window: int = 20
-    refresh: int = 5
-    sightings: int = 2
-    drop: float = 0.1
-    merge: float = 0.6
-    part: float = 0.4
-    same: float = 0.9
-    least: float = 0.002
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """Something found on a frame.
-
-    mask: ``(h, w)`` bool, over the whole picture. boxes: what made it, in plate pixels; more than
-    one after pieces were merged. label: what it is, such as "person". score: 0 to 1.
-    """
-
-    mask: np.ndarray
-    boxes: tuple[Box, ...]
-    label: str
-    score: float
-
-
-@dataclass(eq=False)
-class Object:
-    """One object through the shot.
-
-    anchors: frames on which it was found, with what was found. masks: ``(h, w)`` bool of the frames
-    on which it was there. before, after: a frame on which it is not there yet, and one on which it
-    is no more; None where nothing says so.
-    """
-
-    label: str
-    anchors: dict[int, Piece]
-    masks: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
-    before: int | None = None
-    after: int | None = None
-    name: str = ""
-
-    @property
-    def born(self) -> int:
-        return min(self.anchors)
-
+from rotograph_nodes.crossings import Object, rejoined
+from rotograph_nodes.pieces import Piece, Rules, iou, likeness, overlap, settle
 
 Found = Callable[[int], Sequence[Piece]]
 Tracked = Callable[
     [Mapping[int, tuple[int, Piece]], Sequence[int]], Mapping[int, Mapping[int, np.ndarray]]
 ]
 Chain = list[tuple[int, Piece]]
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """|A∩B|/|A|, 0 for an empty A."""
-    size = np.count_nonzero(a)
-    return np.count_nonzero(a & b) / size if size else 0.0
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """|A∩B|/|A∪B|, 0 for two empty masks."""
-    either = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / either if either else 0.0
-
-
-def settle(pieces: Sequence[Piece], rules: Rules) -> list[Piece]:
-    """One frame's pieces, those that belong to others dropped, or merged into that one.
-
-    The least sure is looked at first, against all that are left then.
-    """
-    left = [p for p in pieces if p.mask.mean() >= rules.least]
-    for piece in sorted(left, key=lambda p: (p.score, p.mask.sum())):
-        shares = {
-            i: overlap(piece.mask, other.mask) for i, other in enumerate(left) if other is not piece
-        }
-        partners = [i for i, share in shares.items() if share >= rules.drop]
-        if len(partners) >= 2:
-            left = [p for p in left if p is not piece]
-        elif partners and shares[partners[0]] >= rules.merge:
-            left[partners[0]] = _joined(left[partners[0]], piece)
-            left = [p for p in left if p is not piece]
-    return left
-
-
-def _joined(one: Piece, other: Piece) -> Piece:
-    boxes = tuple(dict.fromkeys((*one.boxes, *other.boxes)))
-    return Piece(one.mask | other.mask, boxes, one.label, max(one.score, other.score))
 
 
 def follow(frames: Sequence[int], found: Found, tracked: Tracked, rules: Rules) -> list[Object]:
@@ -126,6 +30,7 @@ def follow(frames: Sequence[int], found: Found, tracked: Tracked, rules: Rules) 
     """
     objects = _forward(frames, found, tracked, rules)
     objects = _backward(frames, objects, tracked, rules)
+    objects = rejoined(objects, frames, rules)
     _name(objects)
     return objects
 
@@ -139,15 +44,18 @@ def _forward(frames: Sequence[int], found: Found, tracked: Tracked, rules: Rules
         live = _live(objects, frames[max(0, start - rules.window) : start])
         told = {n: (max(o.anchors), o.anchors[max(o.anchors)]) for n, o in live.items()}
         masks = _present(told, block, tracked, rules)
-        anchors, nobodys = _claimed(pieces, masks, told, rules)
+        anchors, claims, nobodys = _claimed(pieces, masks, told, rules)
         if anchors:
             # followed from where it was found best, it leaves alone what is somebody else's
             told |= anchors
             masks = _present(told, block, tracked, rules)
-            _, nobodys = _claimed(pieces, masks, told, rules)
+            _, again, nobodys = _claimed(pieces, masks, told, rules)
+            claims += again
         for n in live:
             objects[n].masks |= {frame: there[n] for frame, there in masks.items() if n in there}
             objects[n].after = _gone(objects[n], block)
+        for n, frame, piece in claims:
+            objects[n].seen[frame] = piece
         for n, (frame, piece) in anchors.items():
             objects[n].anchors[frame] = piece
             objects[n].masks[frame] = piece.mask
@@ -174,21 +82,28 @@ def _claimed(
     masks: Mapping[int, Mapping[int, np.ndarray]],
     told: Mapping[int, tuple[int, Piece]],
     rules: Rules,
-) -> tuple[dict[int, tuple[int, Piece]], Chain]:
-    """Where each object is found best, and what is nobody's."""
+) -> tuple[dict[int, tuple[int, Piece]], list[tuple[int, int, Piece]], Chain]:
+    """Where each object is found best, where at all (object, frame, piece), what is nobody's."""
     sizes = {n: float(piece.mask.mean()) for n, (_, piece) in told.items()}
     best: dict[int, tuple[float, int, Piece]] = {}
+    claims: list[tuple[int, int, Piece]] = []
     nobodys: Chain = []
     for frame, there in masks.items():
         for piece in _by_likeness(pieces[frame], there):
-            which = _whose(piece, there, sizes, rules)
+            own = {n: m for n, m in there.items() if _alike(piece, told[n][1], rules)}
+            which = _whose(piece, own, sizes, rules)
             if which == _NEW:
                 nobodys.append((frame, piece))
             elif which >= 0:
+                claims.append((which, frame, piece))
                 likeness = piece.score * max(iou(piece.mask, there[which]), rules.part)
                 if which not in best or likeness > best[which][0]:
                     best[which] = likeness, frame, piece
-    return {n: (frame, piece) for n, (_, frame, piece) in best.items()}, nobodys
+    return {n: (frame, piece) for n, (_, frame, piece) in best.items()}, claims, nobodys
+
+
+def _alike(one: Piece, other: Piece, rules: Rules) -> bool:
+    return likeness(one.look, other.look) >= rules.alike
 
 
 def _live(objects: Sequence[Object], lately: Sequence[int]) -> dict[int, Object]:
@@ -235,7 +150,7 @@ def _come_of_age(
         if len(chain) >= least:
             frame, piece = max(chain, key=lambda one: (one[1].score, -one[0]))
             masks = {f: p.mask for f, p in chain}
-            objects.append(Object(piece.label, {frame: piece}, masks))
+            objects.append(Object(piece.label, {frame: piece}, dict(chain), masks))
         elif not last and chain[-1][0] == now:
             open_ones.append(chain)
     return open_ones
@@ -319,6 +234,7 @@ def _backward(
 
 def _join(one: Object, other: Object) -> None:
     one.anchors = {**other.anchors, **one.anchors}
+    one.seen = {**other.seen, **one.seen}
     one.masks = {**other.masks, **one.masks}
     one.after = None if None in (one.after, other.after) else max(one.after, other.after)
 

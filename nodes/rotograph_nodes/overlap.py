@@ -2,7 +2,7 @@
 
 ``exclusive``: one layer. ``independent``: each its own way. ``ordered``: the layer in front wins.
 Once for the logits of masks, once for the alphas of mattes; each for one layer at a time, given
-its ``rivals``, so that a layer depends only on those that can take pixels from it.
+its rivals (``last_rival``), so that a layer depends only on those that can take pixels from it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,22 @@ _MOST, _LITTLE = 0.6, 0.25  # shares of two layers' areas that settle a contest 
 _PALE = 0.85  # a layer whose best logit is below this share of the other's is the less sure
 
 
-def rivals(mode: str, layers: Sequence[str], layer: str) -> tuple[str, ...]:
-    """The layers that can take pixels from ``layer``.
+def last_rival(mode: str, place: int, count: int) -> int:
+    """The last place whose layer can take pixels from the one at ``place``; 0 for none.
 
-    layers: all of them, front to back when the mode is ``ordered``. Raises GraphError for an
-    unknown mode.
+    Places count from 1, front to back when the mode is ``ordered``; count: of all layers. Every
+    other layer up to there is a rival. Raises GraphError for an unknown mode.
     """
     _check(mode)
-    if mode == "independent":
-        return ()
-    if mode == "ordered":
-        return tuple(layers[: list(layers).index(layer)])
-    return tuple(other for other in layers if other != layer)
+    if mode == "independent" or count == 1:
+        return 0
+    return place - 1 if mode == "ordered" else count
 
 
 def resolve_logits(mode: str, own: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     """One layer's logits after it has settled with its rivals who owns what.
 
-    own, others: ``(h, w)`` float32 of one grid; others: the layer's ``rivals``.
+    own, others: ``(h, w)`` float32 of one grid; others: the layer's rivals.
     ``exclusive``: what is most of one layer and little of the other goes to the one. Otherwise
     every region that two layers claim goes to the layer that is surer on this frame (a tracker's
     logits grow pale where it is in doubt), else to the one that is surer in this region, else to
@@ -60,7 +58,7 @@ def resolve_logits(mode: str, own: np.ndarray, others: Sequence[np.ndarray]) -> 
 def resolve_alphas(mode: str, own: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     """One layer's alpha after its rivals have had their share: ``(H, W)`` float16 in [0, 1].
 
-    own, others: ``(H, W)`` of any float type in [0, 1]; others: the layer's ``rivals``.
+    own, others: ``(H, W)`` of any float type in [0, 1]; others: the layer's rivals, front first.
     ``exclusive``: where the layers add up to more than 1 each is divided by the sum. ``ordered``:
     what all rivals let through. Results are rounded down, so that the sum over the layers is at
     most 1 in float16 too. Raises GraphError for an unknown mode.

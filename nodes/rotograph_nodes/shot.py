@@ -13,12 +13,17 @@ from typing import Any
 
 import click
 
+from rotograph import licence
 from rotograph.commands import options
 
 GRAPH = "shot.json"
 MATTES = "mattes/matte.####.exr"
 ABSENT = "absent.exr"
+FOUND = "found/{layer}.{frame}.exr"
 
+
+ALOUD = 20.0
+"""Seconds between lines that say how far the work is, where nobody sees a bar."""
 
 _SHARE = click.FloatRange(0, 1)
 _RULES = (
@@ -30,11 +35,23 @@ _RULES = (
     ("same", _SHARE, 0.9, "Intersection over union of two masks of one object."),
     ("part", _SHARE, 0.4, "The same with a track, at which what is found brings it back."),
     ("least", click.FloatRange(0, 100), 0.2, "Per cent of the picture that an object fills."),
-    ("threshold", _SHARE, 0.3, "Least score of what is found."),
-    ("moves", _SHARE, 0.5, "Without --text: share of an object that has to be seen to move."),
+    (
+        "threshold",
+        _SHARE,
+        0.0,
+        "Least score of what is found. 0: what the detector's card says; of what moves 0.3.",
+    ),
+    ("agree", _SHARE, 0.97, "Without --text: share of a box's mask that moves, to be believed."),
+    ("trust", _SHARE, 0.1, "Least confidence of a track; with less the object is lost."),
+    ("alike", _SHARE, 0.6, "Likeness of colour of what is the same object."),
+    ("leap", click.FloatRange(0), 1.0, "How far from its way, in its own size, the same."),
     ("layers", click.IntRange(1), 8, "At most so many objects, those that are there longest."),
 )
 """Every constant of the pipeline: its option, its range, its default, its help."""
+
+
+_MOVES = 0.3
+"""Share of what moves that has to be plainly in front."""
 
 
 def _rules(command: Any) -> Any:
@@ -88,7 +105,8 @@ def shot(
     graph_only: bool,
     layers: int,
     threshold: float,
-    moves: float,
+    agree: float,
+    trust: float,
     least: float,
     **rules: Any,
 ) -> None:
@@ -101,7 +119,9 @@ def shot(
     from rotograph.commands.render import report, run
     from rotograph.graph import Graph
     from rotograph_nodes import objects
+    from rotograph_nodes.detect import least_score
     from rotograph_nodes.look import Look
+    from rotograph_nodes.pieces import Rules
 
     environment = options.environment(cache)
     output = output.absolute()
@@ -109,14 +129,13 @@ def shot(
     graph = Graph.from_dict(base, output)
     for assignment in settings:
         graph.set(assignment)
-    with Bar() as bar:
-        look = Look(graph, environment, threshold, moves, bar)
-        found = objects.follow(
-            look.frames,
-            look.found,
-            look.tracked,
-            objects.Rules(**rules, least=least / 100.0),
-        )
+    finder = graph.nodes["detect"]
+    card = environment.models.card("detect", finder.model("model"))
+    finder.set("model", card.name)  # it stays in the graph, to say who found the layers
+    least_sure = threshold or (least_score(card) if card.per_frame else _MOVES)
+    with Bar(aloud=ALOUD) as bar:
+        look = Look(graph, environment, least_sure, agree, trust, bar)
+        found = objects.follow(look.frames, *_told(look, bar), Rules(**rules, least=least / 100.0))
     longest = sorted(found, key=lambda o: -len(o.masks))[:layers]
     found = [o for o in found if o in longest]
     if not found:
@@ -131,11 +150,25 @@ def shot(
     click.echo(f"graph   {document}")
     if graph_only:
         return
-    summary = run(Graph.load(document), environment, Bar(len(look.frames)))
+    summary = run(Graph.load(document), environment, Bar(len(look.frames), aloud=ALOUD))
     report(summary)
     click.echo(f"mattes  {output / MATTES}")
     if not summary.complete:
         ctx.exit(1)
+
+
+def _told(look: Any, bar: Any) -> tuple[Any, Any]:
+    """What ``objects.follow`` asks for, with the bar told which frames that is."""
+
+    def found(frame: int) -> Any:
+        bar.where = f"on frame {frame}"
+        return look.found(frame)
+
+    def tracked(told: Any, frames: Sequence[int]) -> Any:
+        bar.where = f"on frames {min(frames)}-{max(frames)}"
+        return look.tracked(told, frames)
+
+    return found, tracked
 
 
 def _base(
@@ -171,35 +204,45 @@ def _base(
 
 
 def _reader(models: Any) -> str:
-    """The best model that can be told what to look for, of those that are here if any is."""
-    readers = sorted(
-        models.readers("detect"), key=lambda c: (models.installed(c), not c.gated, c.quality)
-    )
-    return readers[-1].name if readers else "auto"
+    """The best model that can be told what to look for; of those to be had, if none is ready."""
+    best = models.best("detect", ["text"])
+    if best.reads_text:
+        return best.name
+    allowed = [c for c in models.readers("detect") if licence.allows(models.policy, c)]
+    allowed.sort(key=lambda c: (models.installed(c), not c.gated, c.quality))
+    return allowed[-1].name if allowed else "auto"
 
 
 def _write(graph: Any, found: Sequence[Any], look: Any, output: Path) -> Path:
     """The graph with its layers, beside it the empty mask of who is not there."""
-    prompts = [
-        {"frame": frame, "layer": o.name, "box": list(box)}
-        for o in found
-        for frame, piece in sorted(o.anchors.items())
-        for box in piece.boxes
-    ]
+    output.mkdir(parents=True, exist_ok=True)
+    prompts = []
+    for o in found:
+        for frame, piece in sorted(o.anchors.items()):
+            name = FOUND.format(layer=o.name, frame=frame)
+            prompts += look.prompts(frame, o.name, piece, name)
+            if piece.drawn:
+                _write_found(look, piece, output / name)
     gone = [
         {"frame": frame, "layer": o.name, "mask": ABSENT, "whole": True}
         for o in found
         for frame in (o.before, o.after)
         if frame is not None
     ]
-    output.mkdir(parents=True, exist_ok=True)
     if gone:
         _write_absent(look, output / ABSENT)
     graph.nodes["segment"].set("prompts", prompts)
     graph.nodes["track"].set("prompts", gone)
-    if "detect" in graph.nodes:
-        del graph.nodes["detect"]
     return graph.save(output / GRAPH)
+
+
+def _write_found(look: Any, piece: Any, path: Path) -> None:
+    """The mask of what was found, for the graph to name."""
+    from rotograph import exr
+    from rotograph.inline import frozen_image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exr.write(path, frozen_image(look.logits(piece)))
 
 
 def _write_absent(look: Any, path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rotograph.image import Box
 from rotograph.layer import Detections
-from rotograph_nodes.models.classic import detector, motion, tracker
+from rotograph_nodes.models.classic import detector, motion, moving, tracker
 
 WINDOW = Box(100, 50, 100 + 480, 50 + 320)  # plate pixels; the pictures are half that size
 
@@ -79,8 +79,8 @@ def test_two_things_that_touch_and_move_apart_are_two():
     own = np.zeros((80, 160, 2), np.float32)
     own[:, :80, 0], own[:, 80:, 0] = -12.0, 9.0
     own += np.random.default_rng(1).normal(0, 0.5, own.shape).astype(np.float32)
-    parts = detector.part_by_motion(mask, own, np.ones_like(mask))
+    parts = moving.part_by_motion(mask, own, np.ones_like(mask))
     assert sorted(int(np.nonzero(p.any(0))[0][0]) for p in parts) == [20, pytest.approx(80, abs=3)]
     turning = own.copy()
     turning[..., 0] = np.linspace(6, 9, 160)[None]  # one thing that turns moves unevenly
-    assert len(detector.part_by_motion(mask, turning, np.ones_like(mask))) == 1
+    assert len(moving.part_by_motion(mask, turning, np.ones_like(mask))) == 1

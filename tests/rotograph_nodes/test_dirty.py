@@ -15,10 +15,12 @@ import pytest
 
 from rotograph import Graph
 from rotograph.declare import Result
+from rotograph.entry import flatten
 from rotograph.image import Box, ImageSpec
 from rotograph.models import Models
 from rotograph.needs import Keys
 from rotograph.plan import plan
+from rotograph.schedule import Schedule
 
 FIRST, LAST = 1001, 3000
 ALL = range(FIRST, LAST + 1)
@@ -104,7 +106,7 @@ def keys_of(graph, world=None, tracker="track"):
     gc.enable()
     found = {}
     for result, entry in keys._entries.items():
-        if result.node == tracker:
+        if result.node == tracker and entry.stage.stored:
             found.setdefault((result.stage, result.layer), {})[result.frame] = entry.key
     return found
 
@@ -232,3 +234,16 @@ def test_an_evicted_result_above_a_present_one_dirties_nothing():
     stored = {keys.entry(Result("refine", "resolve", layer, 1700)).key for layer in "AB"}
     made = plan(Keys(graph, FakeWorld(stored=stored)), [1700])
     assert made.dirty_frames() == {"out": [1700]}
+
+
+@pytest.mark.parametrize("overlap", ["exclusive", "ordered", "independent"])
+def test_a_plan_grows_with_the_layers_and_not_with_their_pairs(overlap):
+    def looked_at(count):
+        prompts = [box(f"layer_{n}", FIRST, n) for n in range(count)]
+        keys = Keys(shot(prompts, track__overlap=overlap), FakeWorld())
+        made = plan(keys, [FIRST + 1])
+        needs = sum(len(list(flatten(entry.needs))) for entry in keys._entries.values())
+        return needs, sum(map(len, Schedule(made.dirty, lambda entry: 8).below))
+
+    for more, few in zip(looked_at(400), looked_at(100), strict=True):
+        assert more < 5 * few

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rotograph_nodes.objects import Piece, Rules, follow, iou, overlap, settle
+from rotograph_nodes.objects import follow
+from rotograph_nodes.pieces import Piece, Rules, iou, overlap, settle
 
 SHAPE = (40, 200)
 RULES = Rules(least=0.001)

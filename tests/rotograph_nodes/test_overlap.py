@@ -16,12 +16,16 @@ def disc(x, radius):
 
 
 def resolved(mode, *layers):
-    names = [str(n) for n in range(len(layers))]
-    out = []
-    for n, name in enumerate(names):
-        others = [layers[int(o)] for o in overlap.rivals(mode, names, name)]
-        out.append(overlap.resolve_logits(mode, layers[n], others))
-    return out
+    return settled(overlap.resolve_logits, mode, layers)
+
+
+def settled(resolve, mode, layers):
+    """Each layer after ``resolve`` against its rivals."""
+    last = [overlap.last_rival(mode, place, len(layers)) for place in range(1, len(layers) + 1)]
+    return [
+        resolve(mode, own, [*layers[: last[n]][:n], *layers[: last[n]][n + 1 :]])
+        for n, own in enumerate(layers)
+    ]
 
 
 def test_exclusive_leaves_one_owner_and_no_gap():
@@ -57,11 +61,7 @@ def test_alphas_never_add_up_to_more_than_one(mode):
     random = np.random.default_rng(7)
     alphas = list(random.random((3, 64, 64)).astype(np.float16))
     alphas[1][:8] = alphas[0][:8] = 1.0
-    names = ["a", "b", "c"]
-    out = []
-    for n, name in enumerate(names):
-        others = [alphas[names.index(o)] for o in overlap.rivals(mode, names, name)]
-        out.append(overlap.resolve_alphas(mode, alphas[n], others))
+    out = settled(overlap.resolve_alphas, mode, alphas)
     assert all(o.dtype == np.float16 for o in out)
     total = sum(o.astype(np.float64) for o in out)
     assert total.max() <= 1.0

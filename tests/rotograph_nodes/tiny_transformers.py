@@ -140,6 +140,17 @@ def sam() -> Any:
     return lively(lambda: t.SamModel(config))
 
 
+def publish(network: Any, folder: Path) -> None:
+    """SAM 3's files as its authors publish them: under the network's own names, which are not those
+    that ``save_pretrained`` gives it."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: weight.clone() for name, weight in network.state_dict().items()}
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    network.config.save_pretrained(folder)
+
+
 def lively(make: Callable[[], Any], seed: int = 0) -> Any:
     """A network with weights of which none is zero, always the same; it believes in its objects."""
     import torch

@@ -1,8 +1,7 @@
-"""Detect without weights: what moves otherwise than the camera.
+"""Detect without weights: what moves otherwise than the camera (``moving``).
 
-Between two frames the camera's own motion is the homography that most of the flow agrees on. What
-departs from it is evidence, cut out along the picture's edges. Through the shot the regions are
-linked into layers, each with boxes on the frames that show it best.
+Through the shot the regions that move are linked into layers, each with boxes on the frames that
+show it best.
 """
 
 from __future__ import annotations
@@ -10,124 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from rotograph.image import Box
 from rotograph.layer import Detection, Detections
-from rotograph_nodes.models.classic import appearance
-from rotograph_nodes.models.classic.cut import cut, edge_planes
-from rotograph_nodes.models.classic.motion import fetch
-from rotograph_nodes.models.classic.segmenter import tidy
+from rotograph_nodes.models.classic.background import camera
+from rotograph_nodes.models.classic.moving import evidence, moving
 
-_SPACING = 8  # pixels between flow vectors that vote for the camera
-_AGREE = 1.0  # pixels a vote may be off
-_MOVES = 1.2  # pixels of own motion in one frame from which a region counts as moving
-_GRAIN = 0.012  # colour difference that grain makes
-_SMALLEST = 64  # pixels of a region
-_APART = 0.6  # of the faster one's motion: how different two things that touch have to move
-_SLOW = 0.25  # of the faster one's motion: the slower has to move this much
-_SPREAD = 0.4  # of what is between their motions: how alike the motion within each has to be
+__all__ = ["camera", "evidence", "moving", "propose"]
+
 _LINK = 0.25  # overlap of two regions that are the same one a frame later
-
-
-def evidence(
-    features_a: Mapping[str, np.ndarray],
-    features_b: Mapping[str, np.ndarray],
-    between: Mapping[str, np.ndarray],
-) -> dict[str, np.ndarray]:
-    """What moves on its own in frame ``a``.
-
-    features: ``{"picture": (h, w, 3)}`` ACEScct; between: ``motion`` from ``a`` to ``b``.
-    Returns ``regions`` ``(h, w)`` uint8: 0 still, 1… one number per moving region;
-    ``own`` ``(n, 3)`` float32 per region: mean flow (dx, dy) in pixels and mean own motion.
-    """
-    flow = between["forward"].astype(np.float32)
-    error = between["forward_error"].astype(np.float32)
-    camera = _camera_flow(flow, error)
-    speed = np.linalg.norm(flow - camera, axis=2)
-    # the flow is off by about this much where nothing moves
-    threshold = max(_MOVES, min(4.0 * float(np.median(speed)), 3.0 * _MOVES))
-    scores = np.clip(2.0 * np.log2((speed + 1e-3) / threshold), -3.0, 3.0)
-    colours = appearance.colours(features_a["picture"].astype(np.float32))
-    there = appearance.colours(features_b["picture"].astype(np.float32))
-    # beside a moving edge the flow drags the background along; but that is explained by the camera
-    unlike_camera, unlike_flow = (_unlike(colours, there, f) for f in (camera, flow))
-    explained = unlike_camera < 1.5 * unlike_flow + _GRAIN**2
-    scores = np.where(explained & (scores > 0), -0.7, scores).astype(np.float32)
-    mask = cut(edge_planes(colours), scores, 4.0)
-    if mask.any():
-        width = 0.02 * float(np.hypot(*mask.shape))
-        mask = tidy(_filled(mask, width), width)
-    parts = part_by_motion(mask, flow - camera, error < np.maximum(_AGREE, 0.05 * speed))
-    parts = sorted(parts, key=lambda part: -np.count_nonzero(part))[:32]
-    regions = np.zeros(mask.shape, np.uint8)
-    for number, part in enumerate(parts, start=1):
-        regions[part] = number
-    own = [[*flow[part].mean(axis=0), speed[part].mean()] for part in parts]
-    return {"regions": regions, "own": np.array(own, np.float32).reshape(-1, 3)}
-
-
-def part_by_motion(mask: np.ndarray, own: np.ndarray, sure: np.ndarray) -> list[np.ndarray]:
-    """The pieces of a mask, each ``(h, w)`` bool in one piece, things that move apart kept apart.
-
-    own: ``(h, w, 2)`` float32, motion against the camera's. sure: ``(h, w)`` bool, where it can be
-    believed. A piece is cut in two where its motions fall into two clusters along the axis on
-    which they differ most (Otsu's threshold), and both halves are looked at again.
-    """
-    calm = cv2.GaussianBlur(own, (0, 0), max(1.0, 0.008 * float(np.hypot(*mask.shape))))
-    left, done = _pieces(mask), []
-    while left:
-        piece = left.pop()
-        cut_at = _two_motions(own[piece & sure])
-        if cut_at is None:
-            done.append(piece)
-            continue
-        axis, threshold = cut_at
-        first = calm @ axis > threshold
-        halves = [_pieces(piece & side) for side in (first, ~first)]
-        if all(halves):
-            left += [part for half in halves for part in half]
-        else:
-            done.append(piece)
-    return done
-
-
-def _pieces(mask: np.ndarray) -> list[np.ndarray]:
-    """What hangs together, ``(h, w)`` bool each, without what is too small."""
-    count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
-    areas = np.bincount(numbers.ravel(), minlength=count)
-    return [numbers == i for i in range(1, count) if areas[i] >= _SMALLEST]
-
-
-def _two_motions(own: np.ndarray) -> tuple[np.ndarray, float] | None:
-    """The axis ``(2,)`` and the place on it that part two motions ``(n, 2)``; None for one."""
-    if len(own) < 4 * _SMALLEST:
-        return None
-    _, axes = np.linalg.eigh(np.cov(own.T))
-    along = own @ axes[:, 1]
-    low, high = np.percentile(along, (1, 99))
-    if high - low < 2.0 * _MOVES:
-        return None
-    level = np.clip((along - low) / (high - low) * 255.0, 0, 255).astype(np.uint8)
-    found, _ = cv2.threshold(level, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    threshold = float(low + (found + 0.5) / 255.0 * (high - low))
-    sides = [own[along <= threshold], own[along > threshold]]
-    if min(map(len, sides)) < max(_SMALLEST, 0.05 * len(own)):
-        return None
-    means = [np.median(side, axis=0) for side in sides]
-    between = float(np.linalg.norm(means[0] - means[1]))
-    fastest = max(float(np.linalg.norm(m)) for m in means)
-    within = max(
-        float(np.median(np.linalg.norm(side - mean, axis=1)))
-        for side, mean in zip(sides, means, strict=True)
-    )
-    slowest = min(float(np.linalg.norm(m)) for m in means)
-    if between < max(_APART * fastest, 2.0 * _MOVES) or within > _SPREAD * between:
-        return None
-    if slowest < max(_SLOW * fastest, 2.0 * _MOVES):  # what an edge drags along is no thing
-        return None
-    return axes[:, 1].astype(np.float32), threshold
 
 
 @dataclass
@@ -139,24 +30,6 @@ class _Strand:
     areas: list[int] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     ahead: tuple[float, float] = (0.0, 0.0)
-
-
-def _unlike(here: np.ndarray, there: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """``(h, w)`` float32: squared colour difference to where ``flow`` points, over a patch."""
-    return cv2.GaussianBlur(((here - fetch(there, flow)) ** 2).sum(axis=2), (0, 0), 2.5)
-
-
-def _filled(mask: np.ndarray, width: float) -> np.ndarray:
-    """With narrow gaps closed and with all holes filled: flat insides show no motion."""
-    radius = max(1, round(width))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    padded = cv2.copyMakeBorder(
-        mask.astype(np.uint8), radius, radius, radius, radius, cv2.BORDER_CONSTANT, value=0
-    )
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[radius:-radius, radius:-radius]
-    outline, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    full = cv2.drawContours(np.zeros_like(closed), outline, -1, 1, cv2.FILLED)
-    return full.astype(bool)
 
 
 def propose(
@@ -199,23 +72,6 @@ def propose(
                 )
             )
     return Detections(tuple(out))
-
-
-def _camera_flow(flow: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """``(h, w, 2)`` float32: how the still world moves between the two frames."""
-    height, width = error.shape
-    ys, xs = np.mgrid[_SPACING // 2 : height : _SPACING, _SPACING // 2 : width : _SPACING]
-    trusted = error[ys, xs] < _AGREE
-    if trusted.sum() < 12:
-        return np.broadcast_to(np.median(flow.reshape(-1, 2), axis=0), flow.shape)
-    here = np.stack([xs[trusted], ys[trusted]], axis=1).astype(np.float32)
-    there = here + flow[ys[trusted], xs[trusted]]
-    # OpenCV seeds this search itself, the same each time
-    matrix, _ = cv2.findHomography(here, there, cv2.RANSAC, _AGREE, maxIters=2000)
-    if matrix is None:
-        return np.broadcast_to(np.median(flow.reshape(-1, 2), axis=0), flow.shape)
-    grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
-    return cv2.perspectiveTransform(grid, matrix) - grid
 
 
 def _follow(seen: Mapping[int, Mapping[str, np.ndarray]], min_area: float) -> list[_Strand]:

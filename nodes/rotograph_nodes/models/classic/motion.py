@@ -25,7 +25,7 @@ def motion(
     ``backward_error`` ``(h, w)`` float16: how many pixels from its place one lands after going
     there and back.
     """
-    a, b = _matched(features_a["picture"]), _matched(features_b["picture"])
+    a, b = matched(features_a["picture"]), matched(features_b["picture"])
     ahead, back = _flow(a, b), _flow(b, a)
     return {
         "forward": ahead.astype(np.float16),
@@ -52,7 +52,8 @@ def fetch(field: np.ndarray, flow: np.ndarray) -> np.ndarray:
     )
 
 
-def _matched(picture: np.ndarray) -> np.ndarray:
+def matched(picture: np.ndarray) -> np.ndarray:
+    """``(h, w)`` uint8: the lightness that is matched, of an ACEScct picture ``(h, w, 3)``."""
     light = picture.astype(np.float32).mean(axis=2)
     return (np.clip((light - _LOW) / (_HIGH - _LOW), 0.0, 1.0) * 255.0).astype(np.uint8)
 

@@ -31,8 +31,8 @@ _ROUNDS = (
 )
 _SMOOTHNESS = 5.0
 _COLOUR_LIMIT = 5.0  # one pixel's colour never says more than this
-_ALIKE = 0.03  # a way through colours that is this long is no longer through one thing
-_FADE = 0.12  # how soon the way gets long through the very same colour, of the point's depth
+_ALIKE = 0.05  # a way through colours that is this long is no longer through one thing
+_FADE = 0.25  # how soon the way gets long through the very same colour, of the point's depth
 _PUSH = 4.0
 _SAID = 2.0
 _SPREAD = 2.0  # how far a correction reaches, of the depth of its point on the wrong side
@@ -213,6 +213,20 @@ def _pull(scene: _Scene, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
             way = geodesic(scene.colours, seeds, tread=0.03 / (_REACH * scene.diagonal / 4.0))
             out += (sign * 4.0 * np.exp(-((way / 0.03) ** 2))).astype(np.float32)
     return out
+
+
+def settled(picture: np.ndarray, guess: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """``(h, w)`` bool: what a guess stands for, once its colours are counted.
+
+    picture: ``(h, w, 3)`` float32 ACEScct. guess: ``(h, w)`` float32 scores, positive inside.
+    fixed: ``(h, w)`` int8, +1 surely inside, -1 surely outside, 0 to be found.
+    """
+    rows, columns = np.nonzero(guess > 0)
+    if not rows.size:
+        return np.zeros(guess.shape, bool)
+    region = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    nowhere = np.zeros(guess.shape, bool)
+    return _settle(_Scene(picture), guess, fixed, nowhere, nowhere, region)
 
 
 def _settle(
