@@ -251,7 +251,7 @@ def test_a_card_with_a_wrong_memory_names_what_is_there(make_shot, models):
 # The real ones
 
 
-@pytest.mark.parametrize("name", ["modnet", "birefnet-lite", "rvm"])
+@pytest.mark.parametrize("name", ["modnet", "birefnet-matting", "rvm"])
 def test_the_cards_of_real_ones_say_all_that_is_needed(name):
     card = Models().cards[name]
     facts = read_facts(name, card.network)

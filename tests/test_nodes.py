@@ -400,15 +400,19 @@ def test_a_foreign_file_is_not_written_over(shot):
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
-@pytest.mark.parametrize("content", ["matte", "plate+matte", "cryptomatte"])
-def test_what_somebody_painted_on_is_not_written_over(shot, content, forgotten):
+@pytest.mark.parametrize(
+    ("content", "compression"),
+    [("matte", "zip"), ("plate+matte", "zip"), ("cryptomatte", "zip"), ("matte", "dwaa"),
+     ("plate+matte", "b44")],
+)  # fmt: skip
+def test_what_somebody_painted_on_is_not_written_over(shot, content, compression, forgotten):
     """Though it keeps the attributes that we wrote, and whether or not the store knows the file."""
-    out = {"content": content}
+    out = {"content": content, "compression": compression}
     run(shot, out=out)
     image = exr.read(shot.matte(1002))
     pixels = image.pixels.copy()
     pixels[10:20, 10:20] = 0.25
-    exr.write(shot.matte(1002), Image(image.spec, pixels))
+    exr.write(shot.matte(1002), Image(image.spec, pixels), compression=compression)
     painted = shot.matte(1002).read_bytes()
     if forgotten:
         for path in (shot.cache / "receipts").rglob("*.notes"):
@@ -469,9 +473,31 @@ def test_a_mask_has_no_foreground_to_premultiply(shot):
         run(shot, out={"inputs": {"image": "track"}, "content": "premultiplied"})
 
 
-def test_percent_v_is_refused_with_a_clear_word(shot):
-    with pytest.raises(GraphError, match="%V is not supported yet"):
-        run(shot, out={"file": "mattes/%V.####.exr"})
+def test_percent_v_stands_for_the_view_in_what_is_read_and_what_is_written(shot):
+    for frame in shot.frames:
+        image = exr.read(shot.plate(frame))
+        for view, gain in (("left", 1.0), ("right", 0.5)):
+            path = shot.folder / view / f"plate_{view[0]}.{frame}.exr"
+            path.parent.mkdir(exist_ok=True)
+            exr.write(path, Image(image.spec, image.pixels * np.float16(gain)))
+    file, out = "%V/plate_%v.####.exr", {"file": "mattes/%V/m.####.exr", "content": "plate+matte"}
+    for view in ("left", "right"):
+        run(shot, plate={"file": file, "view": view}, out=out)
+        for frame in shot.frames:
+            written = exr.read(shot.folder / f"mattes/{view}/m.{frame}.exr")
+            given = exr.read(shot.folder / f"{view}/plate_{view[0]}.{frame}.exr")
+            assert np.array_equal(written.rgb(), given.rgb())
+
+
+@pytest.mark.parametrize("node", ["plate", "out"])
+def test_percent_v_without_a_view_says_where_to_name_it(shot, node):
+    with pytest.raises(GraphError, match=rf"{node}: .*%V stands for a view.*set 'view' of"):
+        run(shot, **{node: {"file": "%V.####.exr"}})
+
+
+def test_a_view_cannot_lead_elsewhere(shot):
+    with pytest.raises(GraphError, match=r"view ''\.\./x'' cannot be part"):
+        run(shot, plate={"file": "%V/plate.####.exr", "view": "../x"})
 
 
 def test_one_view_of_a_stereo_plate_is_chosen_by_name(shot):

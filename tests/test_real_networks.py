@@ -104,8 +104,7 @@ def test_people_are_found_in_a_movie_and_keep_their_names(models, tmp_path):
                 "type": "Detect",
                 "inputs": {"plate": "plate"},
                 "model": "fastestdet",
-                "text": "person, sports ball",
-                "threshold": 0.8,
+                "text": "person",
             },
             "segment": {
                 "type": "Segment",

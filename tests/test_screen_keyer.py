@@ -74,13 +74,14 @@ def rendered(shot, models, model, **more):
 def test_it_is_never_worse_before_a_screen_and_the_file_says_so(make_shot, models, model):
     shot = before_a_screen(make_shot(1))
     alone, told = rendered(shot, models, model, screen="off")
-    assert KEYED_ATTRIBUTE not in told
+    assert KEYED_ATTRIBUTE not in told and "chroma" not in told["rotograph/models"]
     helped, told = rendered(shot, models, model)
     assert helped <= alone + 1e-4
     if model == "blind":
         assert helped < 0.8 * alone
         assert told[KEYED_ATTRIBUTE].startswith("disc ")
         assert told[KEYED_ATTRIBUTE].endswith("% of the edge")
+        assert "chroma (Apache-2.0)" in told["rotograph/models"]
 
 
 def test_the_report_names_the_frames(make_shot, models, tmp_path):

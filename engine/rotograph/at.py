@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rotograph.declare import Leaf, Need, Result
-from rotograph.graph import Node
+from rotograph.node import Node
 from rotograph.shape import FrameSet, Shape
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class At:
         self.node = node
         self.layer: str | None = None
         self.frame: int | None = None
+        self._here: dict[int | None, tuple[tuple[str, ...], dict[str, int]]] = {}
 
     def value(self, param: str) -> Any:
         """A parameter, on this frame and for this layer."""
@@ -39,6 +40,23 @@ class At:
     def own(self) -> Shape:
         """The shape of this node's own output."""
         return self._keys.shape(self.node.name)
+
+    def here(self) -> tuple[str, ...]:
+        """The layers that this node delivers on this frame, in their order."""
+        return self._there()[0]
+
+    def place(self) -> int:
+        """The layer's place among them, from 1."""
+        return self._there()[1][self.layer]
+
+    def _there(self) -> tuple[tuple[str, ...], dict[str, int]]:
+        shape = self.own()
+        frame = self.frame if shape.prompted else None  # else the same on all
+        if frame not in self._here:  # looked for once a frame, not once a layer
+            here = (n for n in shape.layers if shape.delivers(n, self.frame))
+            names = shape.layers if frame is None else tuple(here)
+            self._here[frame] = names, {name: place for place, name in enumerate(names, 1)}
+        return self._here[frame]
 
     def input(
         self,
@@ -62,6 +80,11 @@ class At:
         """A stage, on this frame, of the Read node that a port's results belong to."""
         plate = self.shape(port).plate
         return Result(plate, stage, None, self._keys.held(plate, self.frame))
+
+    def view(self, port: str) -> str:
+        """The view of the plate that a port's results belong to; "" where none is named."""
+        plate = self.shape(port).plate
+        return "" if plate is None else self._keys.shape(plate).view
 
     def stage(self, stage: str, frame: int | None = None, layer: str | None = None) -> Result:
         """A stage of this node, on this frame and layer unless others are named."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from rotograph.declare import Leaf, Result, Value
 from rotograph.errors import shown
-from rotograph.graph import Node
 from rotograph.lastrun import Before
 from rotograph.needs import Entry, Keys, flatten
+from rotograph.node import Node
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from rotograph.environment import Environment
 from rotograph.errors import GraphError, PromptError, WriteError, did_you_mean
 from rotograph.execution import Execution, Limits
 from rotograph.frozen import write_frozen
-from rotograph.graph import Graph, Node
+from rotograph.graph import Graph
 from rotograph.inline import frozen_image, inline_mask, is_inline
 from rotograph.mask import MaskLogits
 from rotograph.needs import Keys, NotYet
+from rotograph.node import Node
 from rotograph.plan import plan_outputs
 from rotograph.prompt import Prompt
 from rotograph.render import Watch, compute

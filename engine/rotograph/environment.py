@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,15 @@ def attribute_digest(spec: ImageSpec) -> bytes:
 
 @dataclass
 class Environment:
-    """What a run uses: models, colour configuration, store, and what is known of files."""
+    """What a run uses: models, colour configuration, store, and what is known of files.
+
+    pool: makes an executor of so many threads with a name, to read and compute in.
+    """
 
     store: Store
     models: Models = field(default_factory=Models)
     colour: Colour = field(default_factory=colour.load)
+    pool: Callable[[int, str], Executor] = ThreadPoolExecutor
 
     def __post_init__(self) -> None:
         self.digests = DigestIndex(self.store.folder)
@@ -271,7 +275,7 @@ class Environment:
         they could not.
         """
         wanted = list(dict.fromkeys(leaves))
-        with ThreadPoolExecutor(2, "read") as readers:
+        with self.pool(2, "read") as readers:
             jobs = [readers.submit(self._learn, leaf, keep) for leaf in wanted]
             try:
                 for done, job in enumerate(jobs, 1):

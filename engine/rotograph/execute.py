@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from functools import partial
 from typing import Any
 
@@ -51,9 +51,9 @@ def execute(
     told = {str(error) for error in outcome.errors}
     memory: dict[Future, int] = {}
     limits = execution.limits
-    workers = ThreadPoolExecutor(limits.jobs, "compute")
-    writers = ThreadPoolExecutor(1, "write")
-    readers = ThreadPoolExecutor(1, "read")
+    workers = execution.pool(limits.jobs, "compute")
+    writers = execution.pool(1, "write")
+    readers = execution.pool(1, "read")
     ahead: set[Any] = set()
     computing = writing = 0
     unwritten = Counter(e.result.frame for e in plan.dirty if e.stage.effect)
@@ -153,7 +153,7 @@ def _weight(keys: Keys, entry: Entry) -> int:
 
 
 def _read_ahead(
-    execution: Execution, schedule: Schedule, readers: ThreadPoolExecutor, ahead: set[Any]
+    execution: Execution, schedule: Schedule, readers: Executor, ahead: set[Any]
 ) -> None:
     """Read the plate frames of the next few entries while others compute."""
     for i in heapq.nsmallest(READ_AHEAD, schedule.ready):

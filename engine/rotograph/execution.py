@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,19 +18,14 @@ from typing import Any
 
 from rotograph.declare import Leaf, Need, Result, Value
 from rotograph.environment import Environment
-from rotograph.errors import (
-    Cancelled,
-    ComputeError,
-    MediaError,
-    OutOfMemory,
-    PromptError,
-    RotographError,
-)
+from rotograph.errors import Cancelled, OutOfMemory, RotographError
+from rotograph.given import Context, context, given, located
 from rotograph.kept import Kept
 from rotograph.needs import Entry, Keys
 from rotograph.pack import pack, unpack
 from rotograph.plan import missing
-from rotograph.smaller import SAID, Smaller, ran_out
+from rotograph.record import Record
+from rotograph.smaller import Smaller
 from rotograph.together import Together
 
 _LEAST_KEPT, _FRAMES_KEPT = 64 << 20, 10
@@ -75,27 +71,6 @@ class Outcome:
     planned: float = 0.0
 
 
-@dataclass(frozen=True)
-class Context:
-    """All that a stage may know beside what it was given.
-
-    params: the parameters that the stage named, on this frame and layer. models: role -> adapter.
-    colour: the colour configuration. numeric: "" or, after the memory ran out, how to compute
-    ("half", "tiles"); the models compute so already. frame, files, key: for effects only.
-    """
-
-    params: dict[str, Any]
-    models: dict[str, Any]
-    colour: Any = None
-    numeric: str = ""
-    frame: int | None = None
-    files: dict[str | None, Path] = field(default_factory=dict)
-    key: str = ""
-
-    def __getitem__(self, name: str) -> Any:
-        return self.params[name]
-
-
 class Execution:
     """One graph's results being fetched and computed; see ``execute``.
 
@@ -115,6 +90,14 @@ class Execution:
         self._together = Together(self)
         self._locks: dict[Any, threading.Lock] = {}
         self._guard = threading.Lock()
+
+    def pool(self, most: int, name: str) -> Executor:
+        """Threads of this name to compute, read or write in, so many at a time."""
+        return self.environment.pool(most, name)
+
+    def remember(self, smaller: Mapping[str, Mapping[str, Iterable[int]]]) -> None:
+        """What another run had to make smaller, as its summary tells: it is taken from there."""
+        self._smaller.remember(self.keys, smaller)
 
     def fetch(self, need: Need) -> Any:
         """The value of a need: from memory, the store or the disk, or computed again.
@@ -161,7 +144,8 @@ class Execution:
             *below, entry = missing(self.keys, need)
             for lost in below:
                 self.run(lost)
-            value = self.compute(entry)
+            record = self._smaller_record(entry)
+            value = self.compute(entry) if record is None else unpack(record)
             self._smaller.made(self.keys, entry)
             for lost in below:
                 self.unpin(lost.key)
@@ -182,6 +166,11 @@ class Execution:
         with self._single(entry.key):
             if self._there(entry):
                 self._smaller.made(self.keys, entry)
+                return
+            mode = self._smaller.mode(entry)
+            if mode and self._there(entry):  # a run before came this far
+                self._smaller.made(self.keys, entry)
+                self._flag(entry, mode)
                 return
             self._keep(entry, self.compute(entry))
 
@@ -233,12 +222,12 @@ class Execution:
 
     def compute(self, entry: Entry) -> Any:
         """Give the stage exactly what it needs and nothing else; in a smaller way if it must be."""
-        with self._located(entry):
+        with located(entry):
             given = self.given(entry)
         while True:
             mode = self._smaller.mode(entry)
             if mode and entry.stage.stored:
-                record = self.environment.store.get(self._key(entry))
+                record = self._smaller_record(entry)
                 if record is not None:  # of a run that came this far
                     self._flag(entry, mode)
                     return unpack(record)
@@ -253,6 +242,11 @@ class Execution:
                 self._flag(entry, mode)
             return value
 
+    def _smaller_record(self, entry: Entry) -> Record | None:
+        """What is stored of an entry under another key than the plan's."""
+        key = self._key(entry)
+        return None if key == entry.key else self.environment.store.get(key)
+
     def _flag(self, entry: Entry, mode: str) -> None:
         with self._guard:
             frames = self.outcome.smaller.setdefault(entry.result.node, {}).setdefault(mode, set())
@@ -262,7 +256,7 @@ class Execution:
         result, step = entry.result, entry.stage
         if self.stop.is_set():
             raise Cancelled("stopped")
-        with self._located(entry, mode):
+        with located(entry, mode):
             context = self.context(entry, mode)
             with self.spent(result.node):
                 value = step.compute(given, context)
@@ -279,46 +273,21 @@ class Execution:
         with self._guard:
             self.outcome.computed.setdefault(entry.result.node, set()).add(entry.result.frame)
 
-    @contextmanager
-    def _located(self, entry: Entry, mode: str = "") -> Iterator[None]:
-        """Whatever goes wrong within, as one of our errors, with the node and the frame."""
-        result = entry.result
-        try:
-            yield
-        except RotographError as error:
-            files = [leaf.path for leaf in entry.leaves if leaf.kind != "inline"]
-            if len(files) == len(entry.leaves) == 1 and isinstance(error, MediaError | PromptError):
-                error.located(file=files[0])
-            raise error.located(node=result.node, frame=result.frame) from error.__cause__
-        except Exception as error:
-            if ran_out(error):
-                raise OutOfMemory(
-                    f"ran out of memory{', even ' + SAID[mode] if mode else ''}",
-                    node=result.node,
-                    frame=result.frame,
-                    hint="render with --jobs 1 or a smaller --memory, or choose a smaller model",
-                ) from None
-            raise ComputeError(
-                f"failed in {entry.stage.name}: {type(error).__name__}: {error}",
-                node=result.node,
-                frame=result.frame,
-                hint="run again with --debug and report it",
-            ) from error
-
     def given(self, entry: Entry) -> dict[str, Any]:
         """Exactly what an entry needs."""
-        node = entry.result.node
-        return {name: self._given(need, node) for name, need in entry.needs.items()}
 
-    def _given(self, need: Any, node: str) -> Any:
-        if isinstance(need, dict):
-            return {name: self._given(n, node) for name, n in need.items()}
-        if isinstance(need, list):
-            return [self._given(n, node) for n in need]
-        if isinstance(need, Leaf):
-            with self.spent(node):
-                return self.fetch(need)
-        return None if need is None else self.fetch(need)
+        def fetch(need: Need) -> Any:
+            if isinstance(need, Leaf):
+                with self.spent(entry.result.node):
+                    return self.fetch(need)
+            return self.fetch(need)
+
+        return given(entry.needs, fetch)
+
+    def context(self, entry: Entry, mode: str) -> Context:
+        """What an entry may know beside that."""
+        key = self._key(entry).hex() if entry.stage.effect else ""
+        return context(self.keys, self.environment, entry, mode, key)
 
     @contextmanager
     def spent(self, node: str) -> Iterator[None]:
@@ -330,26 +299,3 @@ class Execution:
             took = time.monotonic() - began
             with self._guard:
                 self.outcome.seconds[node] = self.outcome.seconds.get(node, 0.0) + took
-
-    def context(self, entry: Entry, mode: str) -> Context:
-        """What an entry may know beside that."""
-        result, step = entry.result, entry.stage
-        node = self.keys.graph.nodes[result.node]
-        effect = step.effect
-        return Context(
-            params={p: node.value(p, result.frame, result.layer) for p in step.params},
-            models={
-                role: self._model(role, node.model(param), mode)
-                for role, param in step.models.items()
-            },
-            colour=self.environment.colour if step.colour else None,
-            numeric=mode,
-            frame=result.frame if effect else None,
-            files=self.keys.files(result) if effect else {},
-            key=self._key(entry).hex() if effect else "",
-        )
-
-    def _model(self, role: str, name: str, mode: str) -> Any:
-        models = self.environment.models
-        adapter = models.load(role, name)
-        return adapter.smaller(mode) if mode in models.card(role, name).smaller else adapter

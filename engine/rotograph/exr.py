@@ -9,7 +9,7 @@ by ``exrheader``.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +185,7 @@ def write(
     *,
     compression: str = "zip",
     pixel_type: str | Mapping[str, str] | None = None,
+    seal: Callable[[memoryview], Mapping[str, object]] = lambda chunks: {},
 ) -> None:
     """Write an image as a scan-line EXR, whole or not at all.
 
@@ -195,6 +196,7 @@ def write(
     ``spec.attributes`` are all written, of any type: str, int, float, tuple of str or of float,
     ``Attribute``. Only those that say how a file is laid out (tiles, chunkCount …) are made anew.
     ``spec.colour_space`` is not: whoever resolves colour says so in the attributes.
+    seal: more attributes, made from the pixels as they are encoded: all that follows the header.
 
     The file is encoded in memory, then its bytes are written under a temporary name and renamed:
     so an error is the system's own, with its number, and OpenEXR leaves no broken file behind.
@@ -214,7 +216,9 @@ def write(
         OpenEXR.File(_geometry(image.spec, compression), _channels(image, pixel_type)).write(
             encoded
         )
-        pieces = exrheader.with_attributes(encoded.getbuffer(), image.spec.attributes)
+        bytes_made = encoded.getbuffer()
+        more = seal(exrheader.encoded_chunks(bytes_made))
+        pieces = exrheader.with_attributes(bytes_made, {**image.spec.attributes, **more})
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise WriteError(
             f"cannot be encoded: {error}", file=path, hint="check its attributes and channels"

@@ -19,9 +19,9 @@ from typing import BinaryIO
 import numpy as np
 
 from rotograph.attribute import Attribute, packed, plain
-from rotograph.errors import DamagedFile, MediaError
+from rotograph.errors import DamagedFile
 from rotograph.image import Box
-from rotograph.regular import open_file
+from rotograph.regular import open_file, reading
 
 MAGIC = b"\x76\x2f\x31\x01"
 MAX_PIXELS = 1 << 30  # per part; a 32k x 32k plate
@@ -95,14 +95,17 @@ def parse(path: str | Path, *, complete: bool = False) -> tuple[Part, ...]:
     Raises MediaError when the file cannot be opened or is not an EXR, and DamagedFile when it is
     truncated, contradicts itself, or asks for more memory than its size can justify.
     """
-    try:
-        with open_file(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            return _File(file, size, path).parts(complete)
-    except OSError as error:
-        raise MediaError(
-            f"cannot be read: {error.strerror or error}", file=path, hint="check path and rights"
-        ) from error
+    with reading(path), open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        return _File(file, size, path).parts(complete)
+
+
+def encoded_chunks(encoded: bytes | memoryview) -> memoryview:
+    """Of a freshly encoded single-part EXR the pixels as they are in the file: all its chunks."""
+    data, at = memoryview(encoded), 8
+    while data[at]:
+        at = _past(data, at)
+    return data[int.from_bytes(data[at + 1 : at + 9], "little") :]
 
 
 def with_attributes(
@@ -119,10 +122,8 @@ def with_attributes(
     added = {n: packed(value) for n, value in attributes.items() if n not in STRUCTURE}
     head, at, long_names = bytearray(data[:8]), 8, False
     while data[at]:
-        name_end = _zero(data, at)
-        kind_end = _zero(data, name_end + 1)
-        end = kind_end + 5 + int.from_bytes(data[kind_end + 1 : kind_end + 5], "little")
-        if bytes(data[at:name_end]).decode() not in added:
+        end = _past(data, at)
+        if bytes(data[at : _zero(data, at)]).decode() not in added:
             head += data[at:end]
         at = end
     for name, attribute in added.items():
@@ -141,6 +142,12 @@ def with_attributes(
         raise ValueError("its chunks do not follow their table in order")
     moved = offsets + np.uint64(len(head)) - np.uint64(table)
     return bytes(head) + moved.astype("<u8").tobytes(), data[first:]
+
+
+def _past(data: memoryview, at: int) -> int:
+    """Where the attribute that begins here ends."""
+    kind_end = _zero(data, _zero(data, at) + 1)
+    return kind_end + 5 + int.from_bytes(data[kind_end + 1 : kind_end + 5], "little")
 
 
 def _zero(data: memoryview, start: int) -> int:

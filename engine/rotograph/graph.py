@@ -1,23 +1,19 @@
-"""The graph: nodes, wires and parameters, as a document that is read, checked, edited and saved."""
+"""The graph: nodes by name, as a document that is read, checked, edited and saved."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from rotograph import document, wires
 from rotograph.declare import NodeType
 from rotograph.errors import GraphError, RotographError, did_you_mean, shown
-from rotograph.parameter import Curve, frame_number, parse_value
-from rotograph.prompt import layer_name
+from rotograph.node import Node, node_name, parse_locks
 
 FORMAT = 1
-MAX_BYTES = 64 << 20
 _WORDS = ("type", "inputs", "layers", "locked")
 
 
@@ -36,85 +32,6 @@ def installed_nodes() -> dict[str, NodeType]:
                     hint="uninstall one",
                 )
     return found
-
-
-@dataclass
-class Node:
-    """One node of a graph.
-
-    inputs: port -> name of the node wired to it. params: what the document sets, checked.
-    layers: layer -> parameter -> value, for parameters that a layer may have of its own.
-    locked: layer -> frame -> digest (hex) of the approved result kept beside the document.
-    """
-
-    name: str
-    type: NodeType
-    inputs: dict[str, str] = field(default_factory=dict)
-    params: dict[str, Any] = field(default_factory=dict)
-    layers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    locked: dict[str, dict[int, str]] = field(default_factory=dict)
-
-    def value(self, param: str, frame: int | None = None, layer: str | None = None) -> Any:
-        """A parameter's value, on a frame and for a layer where it has keyframes or layers."""
-        own = self.layers.get(layer, {}) if layer is not None else {}
-        value = own.get(param, self.params.get(param, self.type.params[param].default))
-        if not isinstance(value, Curve):
-            return value
-        return value.at(value.frames[0] if frame is None else frame)
-
-    def model(self, param: str) -> str:
-        """A model's name, as ``Models.card`` takes it: "auto" with what this node asks of it."""
-        name = self.value(param)
-        if name != "auto" or self.type.asks is None:
-            return name
-        return " ".join((name, *self.type.asks(self).get(param, ())))
-
-    def animated(self, param: str, layer: str | None = None) -> bool:
-        own = self.layers.get(layer, {}) if layer is not None else {}
-        return isinstance(own.get(param, self.params.get(param)), Curve)
-
-    def set(self, param: str, value: Any, layer: str | None = None) -> None:
-        """Set a parameter, for all layers or one; raises GraphError naming the node."""
-        try:
-            declared = self.type.params.get(param)
-            if declared is None:
-                raise GraphError(
-                    f"{self.type.name} has no parameter '{param}'",
-                    hint=did_you_mean(param, self.type.params),
-                )
-            if layer is None:
-                self.params[param] = parse_value(declared, param, value)
-                return
-            if not declared.per_layer:
-                raise GraphError(f"'{param}' is one for all layers; set it on the node itself")
-            self.layers.setdefault(layer_name(layer), {})[param] = parse_value(
-                declared, param, value
-            )
-        except RotographError as error:
-            raise error.located(node=self.name) from None
-
-    def to_json(self) -> dict[str, Any]:
-        out: dict[str, Any] = {"type": self.type.name}
-        if self.inputs:
-            out["inputs"] = dict(self.inputs)
-        out |= {name: _plain(value) for name, value in self.params.items()}
-        if self.layers:
-            out["layers"] = {
-                layer: {name: _plain(value) for name, value in own.items()}
-                for layer, own in self.layers.items()
-            }
-        if self.locked:
-            out["locked"] = {
-                layer: {str(frame): name for frame, name in sorted(frames.items())}
-                for layer, frames in self.locked.items()
-            }
-        return out
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    return value.to_json() if hasattr(value, "to_json") else value
 
 
 class Graph:
@@ -138,18 +55,7 @@ class Graph:
     def load(cls, path: Path | str, nodes: Mapping[str, NodeType] | None = None) -> Graph:
         """Read a graph file; raises GraphError naming the file, the node and what is wrong."""
         path = Path(path)
-        try:
-            with open(path, "rb") as file:
-                text = file.read(MAX_BYTES + 1)  # and no more of what has no end
-            if len(text) > MAX_BYTES:
-                raise GraphError(f"is larger than {MAX_BYTES >> 20} MB", hint="is it a graph file?")
-            data = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique)
-        except OSError as error:
-            raise GraphError(f"cannot be read: {error.strerror}", file=path) from None
-        except (ValueError, RecursionError) as error:
-            raise GraphError(f"is not a graph file: {error}", file=path) from None
-        except GraphError as error:
-            raise error.located(file=path) from None
+        data = document.read(path)
         try:
             graph = cls.from_dict(data, path.absolute().parent, nodes)
         except RotographError as error:
@@ -205,11 +111,7 @@ class Graph:
         **params: Any,
     ) -> Node:
         """Add a node; raises GraphError naming it. Wires are checked by ``check``."""
-        if not _is_name(name):
-            raise GraphError(
-                f"{shown(name)} cannot be a node's name",
-                hint="use letters, digits and such, no . or /, 100 at most",
-            )
+        node_name(name)
         if name in self.nodes:
             raise GraphError("there are two nodes of this name", node=name)
         declared = self.types.get(type)
@@ -241,7 +143,7 @@ class Graph:
             for param, value in own.items():
                 made.set(param, value, layer)
         for layer, frames in (locked or {}).items():
-            made.locked[layer] = _locks(name, layer, frames)
+            made.locked[layer] = parse_locks(name, layer, frames)
         self.nodes[name] = made
         return made
 
@@ -272,54 +174,11 @@ class Graph:
 
     def check(self) -> None:
         """Raise GraphError for a wire to nowhere, a wrong kind, a missing input or a cycle."""
-        for node in self:
-            for port, source in node.inputs.items():
-                if source not in self.nodes:
-                    raise GraphError(
-                        f"input '{port}' is wired to '{source}', which is not there",
-                        node=node.name,
-                        hint=did_you_mean(source, self.nodes),
-                    )
-                output = self.nodes[source].type.output
-                accepts = node.type.inputs[port].accepts
-                if output is None or output.wire not in accepts:
-                    gives = "nothing" if output is None else output.wire
-                    raise GraphError(
-                        f"input '{port}' takes {' or '.join(accepts)}, "
-                        f"but '{source}' ({self.nodes[source].type.name}) gives {gives}",
-                        node=node.name,
-                    )
-            for port, declared in node.type.inputs.items():
-                if not declared.optional and port not in node.inputs:
-                    raise GraphError(
-                        f"input '{port}' is not wired",
-                        node=node.name,
-                        hint=f'add "inputs": {{"{port}": …}}, {declared.help[0].lower()}'
-                        f"{declared.help[1:]}",
-                    )
-        self.order()
+        wires.check(self.nodes)
 
     def order(self) -> list[Node]:
         """Nodes, each after everything wired to it; raises GraphError for a cycle."""
-        done: dict[str, bool] = {}
-        ordered: list[Node] = []
-        for root in self.nodes:
-            stack = [(root, iter(self.nodes[root].inputs.values()))] if root not in done else []
-            while stack:
-                name, sources = stack[-1]
-                done.setdefault(name, False)
-                source = next((s for s in sources if not done.get(s, False)), None)
-                if source is None:
-                    stack.pop()
-                    done[name] = True
-                    ordered.append(self.nodes[name])
-                elif source in done:
-                    path = [n for n, _ in stack]
-                    ring = [*path[path.index(source) :], source]
-                    raise GraphError(f"the wires run in a circle: {' ← '.join(ring)}", node=source)
-                else:
-                    stack.append((source, iter(self.nodes[source].inputs.values())))
-        return ordered
+        return wires.in_order(self.nodes)
 
     def writers(self) -> list[Node]:
         """The nodes that write files."""
@@ -352,50 +211,6 @@ class Graph:
         target = Path(path).absolute() if path is not None else self.path
         if target is None:
             raise GraphError("the graph has no file yet", hint="say where to save it")
-        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
-        try:
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text)
-                os.chmod(name, target.stat().st_mode & 0o777 if target.exists() else 0o644)
-                os.replace(name, target)
-            except BaseException:
-                os.unlink(name)
-                raise
-        except OSError as error:
-            raise GraphError(f"cannot be saved: {error.strerror}", file=target) from None
+        document.write(target, self.to_dict())
         self.path, self.folder = target, target.parent
         return target
-
-
-def _is_name(name: Any) -> bool:
-    """Whether a node may be called so: it stands in messages, in ``--set`` and in hosts."""
-    return (
-        isinstance(name, str)
-        and 0 < len(name) <= 100
-        and name.isprintable()
-        and not any(c in name for c in "./")
-    )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    out = dict(pairs)
-    if len(out) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise GraphError(f"'{twice}' is there twice in one object", hint="rename or remove one")
-    return out
-
-
-def _locks(node: str, layer: str, frames: Any) -> dict[int, str]:
-    layer_name(layer)
-    wrong = GraphError(f"'locked' of '{layer}' must give a digest for each frame", node=node)
-    if not isinstance(frames, Mapping):
-        raise wrong
-    out = {}
-    for frame, name in frames.items():
-        if not isinstance(name, str) or len(name) != 32 or set(name) - set("0123456789abcdef"):
-            raise wrong
-        out[frame_number(frame, f"'locked' of '{layer}' has a result")] = name
-    return out

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+
+class Placed(tuple):
+    """What is each of a layer and on a frame, such as prompts, in order and quick to look up."""
+
+    def at(self, layer: str, frame: int) -> list[Any]:
+        """Those of this layer on this frame, in their order."""
+        return self._by_place.get((layer, frame), [])
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, int], list[Any]]:
+        found: dict[tuple[str, int], list[Any]] = {}
+        for one in self:
+            found.setdefault((one.layer, one.frame), []).append(one)
+        return found
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,9 @@ class Detections:
     """All that a detector found in a shot, strongest layer first, then by frame."""
 
     boxes: tuple[Detection, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "boxes", Placed(self.boxes))
 
     @property
     def layers(self) -> tuple[str, ...]:

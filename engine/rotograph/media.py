@@ -13,7 +13,7 @@ from rotograph.errors import MediaError
 from rotograph.exrheader import MAGIC
 from rotograph.image import Image, ImageSpec
 from rotograph.movie import EXTENSIONS, Movie
-from rotograph.regular import open_file
+from rotograph.regular import open_file, reading
 from rotograph.sequence import Sequence
 
 
@@ -104,37 +104,35 @@ def open(
             raise MediaError(
                 "a movie has no parts, layers or views", file=pattern, hint="name none"
             )
-        return Movie(pattern, start=start)
+        with reading(pattern):
+            return Movie(pattern, start=start)
     return Stills(sequence.find(pattern, start=start), choice)
 
 
 def read_image(path: str | Path, choice: Choice = Choice()) -> Image:
     """One picture file, EXR or other. Raises MediaError, DamagedFile."""
-    if _is_exr(path):
-        return exr.read(path, **vars(choice))
-    _refuse(path, choice)
-    return stills.read(path)
+    with reading(path):
+        if _is_exr(path):
+            return exr.read(path, **vars(choice))
+        _refuse(path, choice)
+        return stills.read(path)
 
 
 def read_spec(path: str | Path, choice: Choice = Choice()) -> ImageSpec:
     """The spec of one picture file, without its pixels. Raises MediaError, DamagedFile."""
-    if _is_exr(path):
-        return exr.header(path, **vars(choice))
-    _refuse(path, choice)
-    return stills.header(path)
+    with reading(path):
+        if _is_exr(path):
+            return exr.header(path, **vars(choice))
+        _refuse(path, choice)
+        return stills.header(path)
 
 
 def _is_exr(path: str | Path) -> bool:
     """By content; what is only called .exr goes to that reader too, which says what is wrong."""
     if os.path.splitext(str(path))[1].lower() == ".exr":
         return True
-    try:
-        with open_file(path) as file:
-            return file.read(4) == MAGIC
-    except OSError as error:
-        raise MediaError(
-            f"cannot be read: {error.strerror or error}", file=path, hint="check path and rights"
-        ) from error
+    with open_file(path) as file:
+        return file.read(4) == MAGIC
 
 
 def _refuse(path: str | Path, choice: Choice) -> None:

@@ -21,7 +21,7 @@ from rotograph.errors import DamagedFile, MediaError, MissingFrame
 from rotograph.exrheader import MAX_PIXELS
 from rotograph.frames import format_frames
 from rotograph.image import Box, Image, ImageSpec
-from rotograph.regular import open_file
+from rotograph.regular import open_file, reading
 from rotograph.timecode import timecode
 
 EXTENSIONS = (".mov", ".mp4", ".m4v", ".mxf", ".mkv", ".webm", ".avi")
@@ -112,7 +112,7 @@ class Movie:
         """
         index = self._index(frame)
         spec = self.spec(frame)
-        with self._lock:
+        with self._lock, reading(self.path):
             try:
                 picture = self._picture(index)
                 if self._spoiled:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rotograph.errors import GraphError, did_you_mean, is_text, shown
+from rotograph.layer import Placed
 
 Kind = Literal["float", "int", "bool", "choice", "text", "file", "frames", "prompts", "names"]
 
@@ -224,4 +225,4 @@ def Names(label: str, help: str, **rest: Any) -> Param:
 
 
 def Prompts(label: str, help: str) -> Param:
-    return Param("prompts", (), label, help)
+    return Param("prompts", Placed(), label, help)

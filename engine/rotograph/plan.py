@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rotograph.declare import Leaf, Result
 from rotograph.errors import GraphError, MissingFrame, did_you_mean
-from rotograph.graph import Node
 from rotograph.needs import Entry, Keys, NotYet
+from rotograph.node import Node
 from rotograph.shape import Shape
 
 HELD = 1000

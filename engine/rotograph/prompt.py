@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rotograph.errors import PromptError, did_you_mean, is_text, shown
+from rotograph.layer import Placed
 
 FIELDS = ("frame", "layer", "box", "point", "positive", "mask", "whole")
 
@@ -109,8 +110,8 @@ def parse_prompt(entry: Any) -> Prompt:
     return Prompt(frame, layer, mask=mask, positive=positive, whole=whole)
 
 
-def parse_prompts(value: Any) -> tuple[Prompt, ...]:
+def parse_prompts(value: Any) -> Placed:
     """All prompts of a parameter; raises PromptError."""
     if not isinstance(value, list | tuple):
         raise PromptError(f"prompts are a list, not {shown(value)}")
-    return tuple(parse_prompt(entry) for entry in value)
+    return Placed(parse_prompt(entry) for entry in value)

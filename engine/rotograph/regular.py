@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from rotograph.errors import MediaError
 
 
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Within, what the system says of a file that is being read is a MediaError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise MediaError(
+            f"cannot be read: {error.strerror or error}", file=path, hint="check path and rights"
+        ) from error
+
+
 def open_file(path: str | Path) -> BinaryIO:
     """The file, to be read in binary. Raises MediaError when it cannot be, or is not a file."""
-    try:
+    with reading(path):
         # a pipe that nobody writes to would otherwise hold us here for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
         status = os.fstat(descriptor)
@@ -22,7 +35,3 @@ def open_file(path: str | Path) -> BinaryIO:
                 "is not a file but a pipe or a device", file=path, hint="check the path"
             )
         return os.fdopen(descriptor, "rb")
-    except OSError as error:
-        raise MediaError(
-            f"cannot be read: {error.strerror or error}", file=path, hint="check path and rights"
-        ) from error

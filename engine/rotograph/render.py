@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from rotograph import lastrun, licence
 from rotograph.declare import Leaf
 from rotograph.environment import Environment
-from rotograph.errors import Cancelled, RotographError
+from rotograph.errors import Cancelled, ModelError, RotographError
 from rotograph.execute import execute
 from rotograph.execution import Execution, Limits, Outcome
 from rotograph.graph import Graph
@@ -137,6 +137,7 @@ def compute(
         )
         execution.outcome.planned += time.monotonic() - began
         check_outputs(execution.keys, made, spare)
+        _check_models(execution.keys, made)
         execution.kept.limit = execution.limits.room(*_largest(execution.keys))
         try:
             execute(execution, made, watch.rendering, stop)
@@ -144,6 +145,20 @@ def compute(
             execution.environment.receipts.flush()
         if not made.pending or execution.outcome.errors:
             return made
+
+
+def _check_models(keys: Keys, made: Plan) -> None:
+    """Raise ModelError, before any work, for a needed model that lacks weights or packages."""
+    asked = {
+        (entry.result.node, role, param)
+        for entry in made.dirty
+        for role, param in entry.stage.models.items()
+    }
+    for node, role, param in sorted(asked):
+        try:
+            keys.world.models.check_here(role, keys.graph.nodes[node].model(param))
+        except ModelError as error:
+            raise error.located(node=node) from None
 
 
 def _largest(keys: Keys) -> tuple[int, int]:

@@ -27,18 +27,22 @@ class Schedule:
         units = _units(self.entries, at_once)
         if units:
             order = _side_by_side(self.entries, self.below, units)
+            order = [i for i in order if i < len(self.entries)]
             place = {i: n for n, i in enumerate(order)}
             self.entries = [self.entries[i] for i in order]
             self.below = _below(self.entries)
             units = [tuple(sorted(place[i] for i in unit)) for unit in units]
         self._peers = {i: unit for unit in units for i in unit}
         self.waits = [len(below) for below in self.below]
-        self.users: list[list[int]] = [[] for _ in self.entries]
+        self.users: list[list[int]] = [[] for _ in self.below]
         for i, below in enumerate(self.below):
             for needed in below:
                 self.users[needed].append(i)
         self.unfinished = [len(users) for users in self.users]
-        self.ready = [i for i, count in enumerate(self.waits) if count == 0]
+        for i in range(len(self.entries), len(self.below)):
+            if not self.below[i]:
+                self._reach(i)
+        self.ready = [i for i in range(len(self.entries)) if self.waits[i] == 0]
         heapq.heapify(self.ready)
         self._begun: set[int] = set()
         self._lost: set[int] = set()
@@ -77,19 +81,30 @@ class Schedule:
 
     def done(self, i: int) -> list[bytes]:
         """Mark as done; gives back the keys of results that nobody waits for any more."""
-        for user in self.users[i]:
-            self.waits[user] -= 1
-            if self.waits[user] == 0:
-                heapq.heappush(self.ready, user)
+        for user in self._reach(i):
+            heapq.heappush(self.ready, user)
         return self.release(i)
+
+    def _reach(self, i: int) -> list[int]:
+        """The entries that wait for nothing more, now that what ``i`` stands for is there."""
+        ready, stack = [], [i]
+        while stack:
+            for user in self.users[stack.pop()]:
+                self.waits[user] -= 1
+                if self.waits[user] == 0:
+                    (ready if user < len(self.entries) else stack).append(user)
+        return ready
 
     def release(self, i: int) -> list[bytes]:
         """The keys of results that nobody waits for any more, now that ``i`` does not."""
-        released = []
-        for needed in self.below[i]:
-            self.unfinished[needed] -= 1
-            if self.unfinished[needed] == 0:
-                released.append(self.entries[needed].key)
+        released, stack = [], [i]
+        while stack:
+            for needed in self.below[stack.pop()]:
+                self.unfinished[needed] -= 1
+                if self.unfinished[needed] == 0 and needed < len(self.entries):
+                    released.append(self.entries[needed].key)
+                elif self.unfinished[needed] == 0:
+                    stack.append(needed)
         return released
 
     def fail(self, i: int) -> list[int]:
@@ -99,27 +114,36 @@ class Schedule:
             at = stack.pop()
             if at not in self._lost:
                 self._lost.add(at)
-                lost.append(at)
                 stack += self.users[at]
+                if at < len(self.entries):
+                    lost.append(at)
         return lost
 
 
 def _below(entries: Sequence[Entry]) -> list[set[int]]:
-    """For each the dirty entries that it needs, also through stages that are not stored."""
-    index = {e.key: i for i, e in enumerate(entries) if not e.stage.effect}
-    return [_needed(entry, index) for entry in entries]
+    """For each the dirty entries that it needs, directly or through stages that are not stored.
 
-
-def _needed(entry: Entry, index: Mapping[bytes | None, int]) -> set[int]:
-    found: set[int] = set()
-    stack = list(entry.below)
-    while stack:
-        needed = stack.pop()
-        if needed.key in index:
-            found.add(index[needed.key])
-        elif not needed.stage.stored:
-            stack += needed.below
-    return found
+    Results of such stages have a place of their own, behind all entries: what all layers of a
+    frame need through a few of them is linked as often as there are layers, not pairs of layers.
+    """
+    places: dict[bytes | Entry | None, int] = {
+        entry.key: i for i, entry in enumerate(entries) if not entry.stage.effect
+    }
+    below: list[set[int]] = []
+    passing = list(entries)
+    for entry in passing:  # which grows meanwhile
+        needs = set()
+        for needed in entry.below:
+            place = places.get(needed.key)
+            if place is None and not needed.stage.stored:
+                place = places.get(needed)
+                if place is None:
+                    place = places[needed] = len(passing)
+                    passing.append(needed)
+            if place is not None:
+                needs.add(place)
+        below.append(needs)
+    return below
 
 
 def _units(entries: Sequence[Entry], at_once: Callable[[Entry], int]) -> Units:

@@ -77,9 +77,7 @@ def find(pattern: str | Path, *, start: int | None = None) -> Sequence:
     """
     pattern = str(pattern)
     if _VIEW.search(pattern):
-        raise MediaError(
-            "%V is not supported yet", file=pattern, hint="name one view's files, or use 'view'"
-        )
+        raise MediaError("%V stands for a view", file=pattern, hint="name one view's files")
     if _FRAME.search(os.path.dirname(pattern)):
         raise MediaError("has the frame in a folder's name", file=pattern, hint="rename the folder")
     if not has_frame(pattern):
@@ -133,6 +131,23 @@ def _split(pattern: str) -> tuple[str, int, str]:
     return name[: place.start()], width, name[place.end() :]
 
 
+def in_view(pattern: str | Path, view: str) -> str:
+    """``pattern`` with the view's name for ``%V`` and its first letter for ``%v``, as in Nuke.
+
+    Raises GraphError when one of them is there and no view is named.
+    """
+    text = str(pattern)
+    if not _VIEW.search(text):
+        return text
+    if not view:
+        raise GraphError(
+            f"'{text}': %V stands for a view, and none is named",
+            hint="set 'view' of the plate's Read node, such as left",
+        )
+    name = _safe(view, "view")
+    return _VIEW.sub(lambda found: name if found[0] == "%V" else name[0], text)
+
+
 def at_frame(pattern: str | Path, frame: int) -> str:
     """``pattern`` with this frame's number in its place; unchanged if it has none."""
     folder, name = os.path.split(str(pattern))
@@ -148,23 +163,20 @@ def output_name(
     frame: int | None = None,
     layer: str | None = None,
     version: int | None = None,
+    view: str = "",
 ) -> str:
-    """The path to write: ``{layer}``, ``{version}`` (three digits: ``v{version}`` is v001) and the
-    frame filled in.
+    """The path to write: ``{layer}``, ``{version}`` (three digits: ``v{version}`` is v001), the
+    view (``in_view``) and the frame filled in.
 
     A frame of None leaves its place as it is, so that the result can be given to ``find``.
-    ``{layer}`` may stand in a folder's name too.
+    ``{layer}`` and ``%V`` may stand in a folder's name too.
 
-    Raises GraphError for ``%V`` (writing several views is not supported yet), for an unknown or
-    unfilled field, and for a layer's name that would lead elsewhere on the disk.
+    Raises GraphError for ``%V`` without a view, for an unknown or unfilled field, and for the name
+    of a layer or a view that would lead elsewhere on the disk.
     """
-    text = str(pattern)
-    if _VIEW.search(text):
-        raise GraphError(
-            f"'{text}': %V is not supported yet", hint="write one view, named without it"
-        )
+    text = in_view(pattern, view)
     given = {
-        "layer": None if layer is None else _safe(layer),
+        "layer": None if layer is None else _safe(layer, "layer"),
         "version": None if version is None else f"{version:03d}",
     }
 
@@ -182,17 +194,11 @@ def output_name(
     return _FIELD.sub(fill, text)
 
 
-def _safe(layer: str) -> str:
-    clean = layer.strip()
-    if (
-        not clean
-        or clean != layer
-        or _UNSAFE.search(layer)
-        or layer[0] in ".-~"
-        or len(layer) > 100
-    ):
+def _safe(name: str, what: str) -> str:
+    clean = name.strip()
+    if not clean or clean != name or _UNSAFE.search(name) or name[0] in ".-~" or len(name) > 100:
         raise GraphError(
-            f"the layer '{layer[:40]!a}' cannot be part of a file's name",
+            f"the {what} '{name[:40]!a}' cannot be part of a file's name",
             hint="rename it with letters, digits, _ and -",
         )
-    return layer
+    return name

@@ -52,6 +52,7 @@ class Shape:
     anchors: for each layer, the frames on which a tracker was told where it is.
     absent: frames that are missing in the plate and must not be asked for, with their files.
     overlap: how layers share a pixel, handed on from the tracker.
+    view: of a plate, the view that its Read node chose by name.
     plate: the Read node whose geometry and metadata these results belong to.
     stands_in: for a held missing frame, the frame that stands in for it. holds: of a plate, whether
     its last frame also stands in for any that are asked for beyond it.
@@ -67,6 +68,7 @@ class Shape:
     anchors: Mapping[str, FrameSet] = field(default_factory=dict)
     absent: Mapping[int, str] = field(default_factory=dict)
     overlap: Overlap = "independent"
+    view: str = ""
     plate: str | None = None
     stands_in: Mapping[int, int] = field(default_factory=dict)
     holds: bool = False
@@ -74,9 +76,17 @@ class Shape:
     size: tuple[int, int] = (0, 0)
     display: tuple[int, int, int, int] = (0, 0, 0, 0)
     window: tuple[int, int, int, int] = (0, 0, 0, 0)
+    _names: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", frozenset(self.layers))
+
+    def has(self, layer: str) -> bool:
+        """Whether it is one of the layers."""
+        return layer in self._names
 
     def delivers(self, layer: str | None, frame: int) -> bool:
         """Whether there is a result for this layer on this frame."""
-        if frame not in self.frames or (layer is not None and layer not in self.layers):
+        if frame not in self.frames or (layer is not None and layer not in self._names):
             return False
         return layer is None or layer not in self.prompted or frame in self.prompted[layer]

@@ -14,6 +14,7 @@ from typing import Any
 
 from rotograph import colour, render, wire
 from rotograph.colour import Colour
+from rotograph.crew import Crew, Pool
 from rotograph.declare import NodeType, Result
 from rotograph.environment import Environment
 from rotograph.errors import Cancelled, ComputeError
@@ -53,6 +54,11 @@ class Shop:
     locks: weakref.WeakValueDictionary = field(default_factory=weakref.WeakValueDictionary)
     guard: threading.Lock = field(default_factory=threading.Lock)
     tasks: list[Task] = field(default_factory=list)
+    crew: Crew = field(default_factory=Crew)
+
+    def pool(self, most: int, name: str) -> Pool:
+        """For an environment: threads that are used again when a request is done."""
+        return Pool(self.crew, most, name)
 
     def store(self, folder: str, limit: int | None) -> Store:
         """The store of a folder; raises StoreError."""

@@ -7,7 +7,9 @@ under the key of the recipe that really ran, and so is everything that follows f
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
 
+from rotograph.declare import Stage
 from rotograph.errors import OutOfMemory
 from rotograph.needs import Entry, Keys
 
@@ -27,14 +29,13 @@ def ran_out(error: BaseException) -> bool:
     return any(words in str(error).lower() for words in _WORDS)
 
 
-def modes(keys: Keys, entry: Entry) -> tuple[str, ...]:
-    """The smaller ways in which an entry can be computed: its stage's own and its models'."""
-    node = keys.graph.nodes[entry.result.node]
+def modes(keys: Keys, name: str, stage: Stage) -> tuple[str, ...]:
+    """The smaller ways in which a node's stage can be computed: its own and its models'."""
+    node = keys.graph.nodes[name]
     cards = [
-        keys.world.models.card(role, node.model(param))
-        for role, param in entry.stage.models.items()
+        keys.world.models.card(role, node.model(param)) for role, param in stage.models.items()
     ]
-    able = {*entry.stage.smaller, *(mode for card in cards for mode in card.smaller)}
+    able = {*stage.smaller, *(mode for card in cards for mode in card.smaller)}
     return tuple(mode for mode in MODES if mode in able)
 
 
@@ -44,8 +45,17 @@ class Smaller:
     def __init__(self) -> None:
         self._modes: dict[bytes, str] = {}
         self._steps: dict[tuple[str, str], str] = {}
+        self._before: dict[tuple[str, str, int], str] = {}
         self._real: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
+
+    def remember(self, keys: Keys, before: Mapping[str, Mapping[str, Iterable[int]]]) -> None:
+        """What another run made smaller, so that it is looked for there: node -> mode -> frames."""
+        for name, made in before.items():
+            for stage in keys.graph.nodes[name].type.stages.values():
+                able = modes(keys, name, stage)
+                for mode in set(made).intersection(able):
+                    self._before |= {(name, stage.name, frame): mode for frame in made[mode]}
 
     def mode(self, entry: Entry) -> str:
         """How an entry that is about to be computed is computed: "" is as its recipe says.
@@ -54,7 +64,11 @@ class Smaller:
         """
         step = entry.result.node, entry.stage.name
         with self._lock:
-            mode = self._modes.get(entry.key) or self._steps.get(step, "")
+            mode = (
+                self._modes.get(entry.key)
+                or self._before.get((*step, entry.result.frame))
+                or self._steps.get(step, "")
+            )
             if mode:
                 self._modes[entry.key] = mode
             return mode
@@ -65,7 +79,7 @@ class Smaller:
 
     def next(self, keys: Keys, entry: Entry, tried: str) -> bool:
         """Go on to the next smaller way after ``tried``; False when there is none."""
-        able = modes(keys, entry)
+        able = modes(keys, entry.result.node, entry.stage)
         rest = able[able.index(tried) + 1 :] if tried in able else able
         if not rest:
             return False

@@ -16,7 +16,7 @@ from rotograph.attribute import Attribute
 from rotograph.errors import DamagedFile, MediaError
 from rotograph.exrheader import FREE_BYTES, MAX_EXPANSION, MAX_PIXELS
 from rotograph.image import Alpha, Box, Image, ImageSpec
-from rotograph.regular import open_file
+from rotograph.regular import open_file, reading
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -41,13 +41,8 @@ def kind(path: str | Path) -> str | None:
 
     Raises MediaError when the file cannot be opened.
     """
-    try:
-        with open_file(path) as file:
-            start = file.read(16)
-    except OSError as error:
-        raise MediaError(
-            f"cannot be read: {error.strerror or error}", file=path, hint="check path and rights"
-        ) from error
+    with reading(path), open_file(path) as file:
+        start = file.read(16)
     return next((name for first, name in _SIGNATURES if start.startswith(first)), None)
 
 

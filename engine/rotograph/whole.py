@@ -24,6 +24,18 @@ _NEXT = {
 }
 
 
+def make_folder(folder: Path) -> None:
+    """The folder, and those that it lies in, if they are not there. Raises WriteError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"the folder cannot be made: {error.strerror}",
+            file=folder,
+            hint="name another one, or ask for permission",
+        ) from None
+
+
 def write_whole(path: str | Path, *pieces: bytes | bytearray | memoryview) -> None:
     """Write ``pieces``, one after the other, to ``path``: nothing less is ever seen there.
 

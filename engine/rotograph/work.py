@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rotograph import colour, licence, render, wire
+from rotograph import colour, device, licence, render, wire
 from rotograph.commands.plan import to_json as plan_to_json
 from rotograph.correct import frozen_prompt
 from rotograph.environment import Environment, pixel_digest
@@ -74,6 +74,7 @@ def _environment(shop: Shop, request: wire.Work, task: Task) -> Environment:
         shop.store(told.store, None if told.store_limit is None else int(told.store_limit)),
         _models(shop, told),
         shop.colour(told.ocio or colour.BUILT_IN, told.variables),
+        shop.pool,
         plates=request.plates,
         fetch=fetch,
     )
@@ -82,6 +83,7 @@ def _environment(shop: Shop, request: wire.Work, task: Task) -> Environment:
 def _models(shop: Shop, told: wire.Environment) -> Models:
     """The models that a request may use; raises ModelError when it asks for too much."""
     mirror = Path(told.models) if told.models else None
+    device.check(told.device or "auto")
     policy = licence.decide(told.licences or None, licence.studio_files(mirror))
     where = Folders(mirror, shop.models.folders.own)
     return shop.models.under(policy, where, told.device or "auto")

@@ -7,6 +7,7 @@ It ends when the other end does.
 from __future__ import annotations
 
 import faulthandler
+import functools
 import gc
 import logging
 import os
@@ -140,19 +141,21 @@ class Worker:
         for job in jobs:
             job.stop.set()
         deadline = time.monotonic() + GRACE
-        for thread in threading.enumerate():
-            if thread.name.startswith("write") and thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        while self._writing() and time.monotonic() < deadline:
+            time.sleep(0.01)
         os._exit(0)
+
+    @staticmethod
+    def _writing() -> bool:
+        others = (t for t in threading.enumerate() if t is not threading.current_thread())
+        return any(thread.name.startswith("write") for thread in others)
 
     def _receive(self, message: Any) -> None:
         match message:
             case inner.Begin():
                 job = self._jobs[message.job] = Job(message.job, self._send)
-                target = threading.Thread(
-                    target=self._job, args=(job, message), name=f"job {job.number}", daemon=True
-                )
-                target.start()
+                run = functools.partial(self._job, job, message)
+                self._shop.crew.start(run, f"job {job.number}")
             case inner.Halt():
                 if message.job in self._jobs:
                     self._jobs[message.job].stop.set()
@@ -170,7 +173,7 @@ class Worker:
                     )
                     job.lend(message.digest, image)
             case inner.NameIt():
-                threading.Thread(target=self._name, args=(message,), daemon=True).start()
+                self._shop.crew.start(functools.partial(self._name, message), "name")
             case inner.Returned():
                 self._results.release(message.client, message.segment)
 
@@ -245,13 +248,13 @@ class Worker:
 
     def _tell_house(self) -> None:
         memory = psutil.Process().memory_info().rss
-        self._send(inner.House(self._shop.networks(), memory, self._stores, _device()))
+        self._send(inner.House(self._shop.networks(), memory, self._stores, computes_on()))
 
 
-def _device() -> str:
+def computes_on() -> str:
     """What computes; a network's device is told once there is one, for to look takes seconds."""
     if "torch" in sys.modules:
-        return str(device.pick())
+        return str(device.pick("auto"))  # what is asked for comes with each request
     return f"cpu ({os.cpu_count()} cores)"
 
 

@@ -224,11 +224,24 @@ def createInstance(app, group):
     param.setDisplayMinimum(0.0, 0)
     param.setMaximum(1.0, 0)
     param.setDisplayMaximum(1.0, 0)
-    param.setDefaultValue(0.2, 0)
-    param.setHelp('Regions that are less certain than this are left out. Range: 0 to 1.')
+    param.setDefaultValue(0.0, 0)
+    param.setHelp("What is less certain than this is left out. 0: what the model's card says. Range: 0 to 1.")
     param.setAnimationEnabled(False)
     pageDetect.addParam(param)
     inner = plugin.getParam('detect_threshold')
+    if inner is not None:
+        param.setAsAlias(inner)
+
+    param = group.createIntParam('detect_reach', 'Background')
+    param.setMinimum(0, 0)
+    param.setDisplayMinimum(0, 0)
+    param.setMaximum(240, 0)
+    param.setDisplayMaximum(240, 0)
+    param.setDefaultValue(24, 0)
+    param.setHelp('From so many frames before and after, what is behind the things that move is made out, and what differs from it is in front. 0: only the motion to the next frame counts. Range: 0 to 240 frames.')
+    param.setAnimationEnabled(False)
+    pageDetect.addParam(param)
+    inner = plugin.getParam('detect_reach')
     if inner is not None:
         param.setAsAlias(inner)
 

@@ -7,25 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from rotograph.declare import Input, Output, Value, node, stage
-from rotograph.errors import ComputeError, GraphError, MissingFrame
-from rotograph.image import Box
-from rotograph.mask import MaskLogits
+from rotograph.errors import GraphError, MissingFrame
 from rotograph.matte import Matte as Alpha
 from rotograph.parameter import Choice, Float, Text
 from rotograph.shape import Shape
-from rotograph_nodes import shared, working
-from rotograph_nodes.band import widen_where_soft
+from rotograph_nodes import gathered, shared
+from rotograph_nodes.asked import asked, coverage, wired
 from rotograph_nodes.fallback import key_where_unsure
-from rotograph_nodes.own_alpha import narrowed
+from rotograph_nodes.own_alpha import looked, narrowed, own_alpha, starts
 from rotograph_nodes.solid import make_solid, without_dust
-from rotograph_nodes.trimap import (
-    apply_garbage_and_core,
-    defocus_widening,
-    keep_middles,
-    motion_widening,
-    trimap_from_image,
-    trimap_from_logits,
-)
+from rotograph_nodes.trimap import apply_garbage_and_core
 
 ONLY = "matte"
 """The layer's name when there is a trimap and no masks."""
@@ -131,7 +122,7 @@ class Matte:
     @stage(models={"matte": "model"}, tier="features")
     def look(given, context):
         """What a network that needs no trimap makes of the frame, for all layers."""
-        return _looked(given, context)
+        return looked(given, context)
 
     @look.needs
     def look(at):
@@ -140,11 +131,11 @@ class Matte:
     @stage(per="layer", models={"matte": "model"}, tier="features")
     def recall(given, context):
         """The same of a network that remembers: from what it remembers of the frame before."""
-        return _looked(given, context)
+        return looked(given, context)
 
     @recall.needs
     def recall(at):
-        earlier = None if at.frame in _starts(at) else at.shape("plate").frames.before(at.frame)
+        earlier = None if at.frame in starts(at) else at.shape("plate").frames.before(at.frame)
         return {
             "seen": at.stage("seen"),
             "earlier": None if earlier is None else at.stage("recall", earlier),
@@ -163,8 +154,8 @@ class Matte:
         window, layer = plate.spec.data, given["layer"]
         linear = context.colour.to_linear(plate.rgb(), plate.spec.colour_space)
         estimate = _estimator(context.models["matte"], context.colour)
-        own, finely = _own(given, window)
-        trimap, hint = _asked(given, context, linear, estimate)
+        own, finely = own_alpha(given, window)
+        trimap, hint = asked(given, context, linear, estimate)
         if own is not None and given["trimap"] is None:
             reach = 2.0 * context["outside"] + finely["grid"]
             trimap, hint = narrowed(trimap, own, grid=finely["grid"], reach=reach)
@@ -173,7 +164,7 @@ class Matte:
         trimap = apply_garbage_and_core(
             trimap,
             *(
-                None if given[port] is None else _coverage(given[port], layer, plate)
+                None if given[port] is None else coverage(given[port], layer, plate)
                 for port in ("garbage", "core")
             ),
         )
@@ -193,9 +184,9 @@ class Matte:
         needs = {
             "plate": at.input("plate"),
             "logits": at.input("logits"),
-            "trimap": _wired(at, "trimap"),
-            "garbage": _wired(at, "garbage"),
-            "core": _wired(at, "core"),
+            "trimap": wired(at, "trimap"),
+            "garbage": wired(at, "garbage"),
+            "core": wired(at, "core"),
             "layer": Value(at.layer),
         }
         if needs["logits"] is None and needs["trimap"] is None:
@@ -216,55 +207,9 @@ class Matte:
             needs["side"] = Value("forward" if following is not None else "backward")
         return needs
 
+    gather = gathered.gathering("solve")
     resolve = shared.resolve("solve")
     foreground = shared.foreground()
-
-
-def _asked(given, context, linear, estimate):
-    """What is to be solved, from the drawn trimap or the mask, and what the mask believes."""
-    plate, logits = given["plate"], given["logits"]
-    if given["trimap"] is not None:
-        drawn = _drawn(given["trimap"])
-        return trimap_from_image(_coverage(drawn, given["layer"], plate)), None
-    scores = logits.at(plate.spec.data)
-    grid = logits.window.width / logits.logits.shape[1]
-    trimap = trimap_from_logits(
-        scores,
-        inside=context["inside"],
-        outside=context["outside"],
-        widening=_widening(given, context, linear, scores),
-        grid=grid,
-    )
-    reach = context["outside"] + 2.0 * (grid - 1.0)
-    trimap = keep_middles(widen_where_soft(linear, trimap, estimate, reach=reach), scores > 0)
-    # what the tracker believes, for limbs too thin for a known inside
-    return trimap, 1.0 / (1.0 + np.exp(-scores))
-
-
-def _looked(given, context):
-    """The network's alpha and memory, with the plate pixels that it covers."""
-    seen = given["seen"]
-    picture = seen["picture"].astype(np.float32)
-    found = context.models["matte"].look(picture, given.get("earlier"))
-    return {**found, "window": seen["window"]}
-
-
-def _starts(at):
-    """The frames on which a memory begins: the layer's anchors, else the first with a prompt."""
-    logits = at.shape("logits")
-    if at.layer in logits.anchors:
-        return logits.anchors[at.layer]
-    return logits.prompted.get(at.layer, at.shape("plate").frames).frames[:1]
-
-
-def _own(given, window):
-    """``(H, W)`` alpha of a network that needs no trimap, and how coarse it is; else None."""
-    own = given.get("own")
-    if own is None:
-        return None, {}
-    mask = MaskLogits(own["alpha"], working.window(own))
-    grid = mask.window.width / own["alpha"].shape[1]
-    return np.clip(mask.at(window), 0.0, 1.0), {"grid": grid}
 
 
 def _estimator(adapter, colour):
@@ -281,61 +226,3 @@ def _estimator(adapter, colour):
         return adapter.estimate_alpha(seen, trimap, hint, **finely)
 
     return estimate
-
-
-def _wired(at, port):
-    """The wired picture on this frame; raises MissingFrame when it has none there."""
-    found = at.input(port)
-    if found is None and at.wired(port) and not at.shape(port).layers:
-        raise MissingFrame(
-            f"the picture wired to '{port}' has no such frame",
-            frame=at.frame,
-            hint=f"add the frame, or set 'missing' to hold on '{at.node.inputs[port]}'",
-        )
-    return found
-
-
-def _coverage(given, layer, plate):
-    """``(H, W)`` float32 of a wired picture or mask over the plate's data window."""
-    window = plate.spec.data
-    if not hasattr(given, "spec"):
-        return (given.at(window) > 0).astype(np.float32)
-    if given.spec.display.size != plate.spec.display.size:
-        raise ComputeError(
-            f"a wired picture is {given.spec.display.width}x{given.spec.display.height}, but the "
-            f"plate is {plate.spec.display.width}x{plate.spec.display.height}",
-            hint="bring it to the plate's format",
-        )
-    covered = replace(given, pixels=given.coverage(layer)[..., None], spec=_one(given.spec))
-    return covered.crop(window)[..., 0]
-
-
-def _drawn(picture):
-    """A trimap without an alpha that is the same everywhere: then its colour is what was drawn."""
-    alpha = picture.channel("A")
-    if alpha is None or len(picture.spec.channels) == 1 or alpha.min() != alpha.max():
-        return picture
-    kept = [i for i, name in enumerate(picture.spec.channels) if name != "A"]
-    spec = replace(picture.spec, channels=tuple(picture.spec.channels[i] for i in kept))
-    return replace(picture, spec=spec, pixels=picture.pixels[..., kept])
-
-
-def _one(spec):
-    return replace(spec, channels=("A",))
-
-
-def _widening(given, context, linear, scores):
-    """``(H, W)`` plate pixels that motion blur and defocus add to the band."""
-    added = np.zeros(scores.shape, np.float32)
-    if context["defocus"] > 0:
-        added += np.float32(context["defocus"]) * defocus_widening(linear, scores)
-    if given.get("motion") is not None:
-        flow = working.motion_over(
-            given["motion"][given["side"]], Box(*given["seen"]), given["plate"].spec.data
-        )
-        # apart for x and y: the flow is in square pixels, the plate's may be wide ones
-        scale = np.divide(scores.shape[::-1], flow.shape[1::-1]).astype(np.float32)
-        added = np.maximum(
-            added, motion_widening(flow * scale, scores.shape, context["motion_blur"])
-        )
-    return added

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from rotograph.mask import MaskLogits
+from rotograph_nodes import working
 from rotograph_nodes.trimap import INSIDE, OUTSIDE, UNKNOWN
 
 _SURE = 0.03  # alpha this near to 0 or 1 is a decision ...
@@ -39,3 +41,29 @@ def narrowed(
     if not ((out == INSIDE).any() and (out == OUTSIDE).any()):
         out = trimap  # a network that sees nothing, or nothing else, is no guide
     return out.astype(np.float32), alpha
+
+
+def looked(given, context):
+    """The network's alpha and memory, with the plate pixels that it covers."""
+    seen = given["seen"]
+    picture = seen["picture"].astype(np.float32)
+    found = context.models["matte"].look(picture, given.get("earlier"))
+    return {**found, "window": seen["window"]}
+
+
+def starts(at):
+    """The frames on which a memory begins: the layer's anchors, else the first with a prompt."""
+    logits = at.shape("logits")
+    if at.layer in logits.anchors:
+        return logits.anchors[at.layer]
+    return logits.prompted.get(at.layer, at.shape("plate").frames).frames[:1]
+
+
+def own_alpha(given, window):
+    """``(H, W)`` alpha of a network that needs no trimap, and how coarse it is; else None."""
+    own = given.get("own")
+    if own is None:
+        return None, {}
+    mask = MaskLogits(own["alpha"], working.window(own))
+    grid = mask.window.width / own["alpha"].shape[1]
+    return np.clip(mask.at(window), 0.0, 1.0), {"grid": grid}

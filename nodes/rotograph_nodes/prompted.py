@@ -55,10 +55,6 @@ def check(prompts: Iterable[Prompt], plate: Shape) -> None:
             )
 
 
-def at_frame(prompts: Iterable[Prompt], layer: str, frame: int) -> list[Prompt]:
-    return [p for p in prompts if p.layer == layer and p.frame == frame]
-
-
 def said(prompts: Sequence[Prompt]) -> tuple[tuple, ...]:
     """What of the prompts enters a key: no frame, no layer's name, no file's name."""
     return tuple((p.box, p.point, p.mask is not None, p.positive, p.whole) for p in prompts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from rotograph import sequence
 from rotograph.declare import Leaf, Output, Value, node, stage
 from rotograph.errors import GraphError, MediaError, RotographError
 from rotograph.image import Box
@@ -37,7 +38,11 @@ class Read:
         pixels=False,
     )
     view = Text(
-        "", "View", "Which view of a stereo plate, by name. Empty: its first.", pixels=False
+        "",
+        "View",
+        "Which view of a stereo plate, by name: of a file that holds several (empty: its first), "
+        "and what stands for %V in a file's name.",
+        pixels=False,
     )
     missing = Choice(
         "error",
@@ -71,6 +76,7 @@ class Read:
         return Shape(
             FrameSet((*frames, *stands_in)),
             plate=at.node.name,
+            view=at.value("view"),
             stands_in=stands_in,
             holds=missing == "hold",
             absent={f: plate.path(f) for f in gaps} if missing == "error" else {},
@@ -140,6 +146,9 @@ def _open(at):
     if not text:
         raise GraphError("names no file", hint='set "file", such as "plate.####.exr"')
     choice = {name: at.value(name) or None for name in ("part", "layer", "view")}
+    one = sequence.in_view(text, at.value("view"))
+    if one != text:  # each view has files of its own
+        text, choice["view"] = one, None
     if choice["part"] is not None and re.fullmatch("[0-9]{1,9}", choice["part"]):
         choice["part"] = int(choice["part"])
     return at.open_plate(text, start=at.value("first_frame"), **choice)

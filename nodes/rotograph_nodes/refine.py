@@ -9,7 +9,7 @@ import numpy as np
 from rotograph.declare import Input, Output, Value, node, stage
 from rotograph.image import Box
 from rotograph.parameter import Float, Text
-from rotograph_nodes import shared, working
+from rotograph_nodes import gathered, shared, working
 
 
 @node(version=1, output=Output("Mattes", "resolve", beside=("foreground",)))
@@ -131,6 +131,7 @@ class Refine:
             needs[f"{side}_motion"] = at.stage("motion", min(frame, at.frame))
         return needs
 
+    gather = gathered.gathering("refined")
     resolve = shared.resolve("refined")
     foreground = shared.foreground()
 

@@ -77,12 +77,8 @@ class Segment:
 
     @logits.needs
     def logits(at):
-        prompts = prompted.at_frame(at.value("prompts"), at.layer, at.frame)
-        boxes = (
-            prompted.at_frame(at.small("boxes").boxes, at.layer, at.frame)
-            if at.wired("boxes")
-            else []
-        )
+        prompts = at.value("prompts").at(at.layer, at.frame)
+        boxes = at.small("boxes").boxes.at(at.layer, at.frame) if at.wired("boxes") else []
         return {
             "picture": at.stage("picture"),
             "features": at.stage("encode"),

@@ -9,7 +9,7 @@ import numpy as np
 from rotograph.declare import Stage, Value, stage
 from rotograph.image import Box
 from rotograph.matte import Foreground
-from rotograph_nodes import overlap, working
+from rotograph_nodes import gathered, overlap, working
 from rotograph_nodes.foreground import estimate_foreground
 
 
@@ -82,28 +82,18 @@ def foreground() -> Stage:
 def resolve(source: str) -> Stage:
     """The node's mattes (stage ``source``) after the overlap between layers was settled.
 
-    What is approved (locked) of other layers stays as it is, and this one makes room for it.
+    The node has a stage ``gather``. What is approved (locked) of other layers stays as it is, and
+    this one makes room for it.
     """
 
     @stage(operator="Resolve", version=1, per="layer", tier="mattes", memory=12)
     def resolve(given, context):
-        own, mode = given["own"], given["mode"]
-        alpha = overlap.resolve_alphas(mode, own.alpha, [m.alpha for m in given["others"]])
-        return replace(
-            own, alpha=overlap.make_room(alpha, [m.at(own.window) for m in given["approved"]])
-        )
+        own, (others, approved) = given["own"], gathered.rivals(given)
+        alpha = overlap.resolve_alphas(given["mode"], own.alpha, [m.alpha for m in others])
+        return replace(own, alpha=overlap.make_room(alpha, [m.at(own.window) for m in approved]))
 
     @resolve.needs
     def resolve(at):
-        shape = at.own()
-        rivals = overlap.rivals(shape.overlap, shape.layers, at.layer)
-        others = [other for other in rivals if shape.delivers(other, at.frame)]
-        approved = {other: at.approved(other) for other in others}
-        return {
-            "own": at.stage(source),
-            "others": [at.stage(source, layer=o) for o in others if approved[o] is None],
-            "approved": [leaf for leaf in approved.values() if leaf is not None],
-            "mode": Value(shape.overlap),
-        }
+        return gathered.settling(at, source)
 
     return resolve

@@ -12,7 +12,7 @@ from rotograph.frames import parse_frames
 from rotograph.mask import MaskLogits
 from rotograph.parameter import Choice, Frames, Names, Prompts, Text
 from rotograph.shape import FrameSet, Shape
-from rotograph_nodes import overlap, prompted, shared, working
+from rotograph_nodes import gathered, overlap, prompted, shared, working
 
 
 @node(version=1, output=Output("Masks", "resolve"))
@@ -61,7 +61,8 @@ class Track:
         prompted.check(at.value("prompts"), plate)
         if at.value("overlap") == "ordered":
             layers = _in_order(at.value("order"), layers)
-        anchors = {layer: _anchors(at, layer, plate, masks, own) for layer in layers}
+        named = FrameSet(parse_frames(at.value("anchors"))) if at.value("anchors") else None
+        anchors = {layer: _anchors(named, layer, plate, masks, own) for layer in layers}
         return Shape(
             plate.frames,
             layers,
@@ -105,7 +106,7 @@ class Track:
 
     @anchor.needs
     def anchor(at):
-        prompts = prompted.at_frame(at.value("prompts"), at.layer, at.frame)
+        prompts = at.value("prompts").at(at.layer, at.frame)
         return {
             "picture": at.stage("picture"),
             "features": at.stage("encode"),
@@ -178,14 +179,16 @@ class Track:
             ),
         }
 
+    gather = gathered.gathering("fuse")
+
     @stage(per="layer")
     def resolve(given, context):
         """Overlap between layers."""
         own = given["own"]
         grid, area = own.logits.shape, own.window
         others, approved = (
-            [working.on_grid(mask, area, grid) for mask in given[name]]
-            for name in ("others", "approved")
+            [working.on_grid(mask, area, grid) for mask in masks]
+            for masks in gathered.rivals(given)
         )
         logits = overlap.resolve_logits(given["mode"], own.logits, others)
         # what is approved of other layers stays as it is: as if it lay in front
@@ -193,15 +196,7 @@ class Track:
 
     @resolve.needs
     def resolve(at):
-        mode = at.value("overlap")
-        others = overlap.rivals(mode, at.own().layers, at.layer)
-        approved = {other: at.approved(other) for other in others}
-        return {
-            "own": at.stage("fuse"),
-            "others": [at.stage("fuse", layer=o) for o in others if approved[o] is None],
-            "approved": [leaf for leaf in approved.values() if leaf is not None],
-            "mode": Value(mode),
-        }
+        return gathered.settling(at, "fuse")
 
 
 def _in_order(order, layers):
@@ -214,17 +209,19 @@ def _in_order(order, layers):
     return (*order, *(name for name in layers if name not in order))
 
 
-def _anchors(at, layer, plate, masks, own) -> FrameSet:
-    """The frames on which this layer is known: prompted here, or wired."""
+def _anchors(named, layer, plate, masks, own) -> FrameSet:
+    """The frames on which this layer is known: prompted here, or wired.
+
+    named: which of the wired masks' frames are anchors, None for those that were prompted.
+    """
     wired: tuple[int, ...] = ()
-    if layer in masks.layers:
-        named = parse_frames(at.value("anchors")) if at.value("anchors") else None
+    if masks.has(layer):
         if layer in masks.prompted:
             wired = masks.prompted[layer].frames
             if named is not None:
-                wired = tuple(f for f in named if f in masks.prompted[layer])
+                wired = tuple(f for f in wired if f in named)
         elif named is not None:
-            wired = named
+            wired = named.frames
         elif layer not in own:
             raise GraphError(
                 f"the wired masks have '{layer}' on every frame",

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from rotograph import exr, sequence
+from rotograph import licence, sequence
+from rotograph.card import read_card
 from rotograph.declare import Input, Value, node, stage
 from rotograph.deliver import cryptomatte
-from rotograph.errors import GraphError, WriteError
+from rotograph.errors import GraphError
 from rotograph.exrheader import COMPRESSIONS, LOSSLESS
 from rotograph.image import Image
 from rotograph.parameter import Bool, Choice, File, Int
 from rotograph.shape import Shape
-from rotograph.stamped import stamped
-from rotograph.whole import write_whole
+from rotograph.stamped import write_stamped
+from rotograph.whole import make_folder, write_whole
 
 SPACE_ATTRIBUTE = "oiio:ColorSpace"
 """Where OpenImageIO, and so most hosts, look for the name of a file's colour space."""
@@ -41,8 +42,8 @@ class Write:
     image = Input("Mattes", "Masks", help="What to write.")
     file = File(
         "File",
-        "Where to: #### or %04d stands for the frame, {layer} for the layer, {version} for the "
-        "version. An existing version is never overwritten unless told to.",
+        "Where to: #### or %04d stands for the frame, {layer} for the layer, %V for the plate's "
+        "view, {version} for the version. An existing version is never overwritten unless told to.",
     )
     content = Choice(
         "matte",
@@ -103,6 +104,7 @@ class Write:
                     frame=at.frame,
                     layer=layer,
                     version=at.value("version"),
+                    view=at.view("image"),
                 )
             )
             for layer in layers
@@ -130,19 +132,19 @@ class Write:
                     alpha="premultiplied" if context["content"] == "premultiplied" else "straight",
                     attributes={
                         **_stated(spec, context),
-                        MODELS_ATTRIBUTE: ", ".join(given["models"]),
-                        **_keyed({name: given["mattes"][name] for name in mine}),
+                        **_made_with(
+                            given["models"], {name: given["mattes"][name] for name in mine}
+                        ),
                     },
                 ),
                 np.stack(list(channels.values()), axis=-1),
             )
-            _make_folder(path.parent)
+            make_folder(path.parent)
             kinds = dict.fromkeys(channels, context["pixel_type"])
             if context["content"] == "plate+matte":
                 half = given["plate"].pixels.dtype == np.float16
                 kinds |= dict.fromkeys("RGB", "half" if half else "float")
-            image = stamped(image, context.key, context["compression"], kinds)
-            exr.write(path, image, compression=context["compression"], pixel_type=kinds)
+            write_stamped(path, image, context.key, context["compression"], kinds)
             written.append(path)
         return written
 
@@ -159,7 +161,7 @@ class Write:
             "apart": Value("{layer}" in at.value("file")),
         }
         if at.value("content") == "cryptomatte":
-            stem = cryptomatte.sidecar_stem(at.value("file"))
+            stem = cryptomatte.sidecar_stem(sequence.in_view(at.value("file"), at.view("image")))
             needs["sidecar"] = Value(stem if at.value("manifest") == "sidecar" else None)
         elif at.value("content") != "matte":
             needs["plate"] = at.plate("image", "image")
@@ -186,32 +188,23 @@ def _write_cryptomatte(given, context, alphas):
     """The file written, its manifest beside it if that was asked for."""
     (path,) = context.files.values()
     made = cryptomatte.deliver(alphas, given["header"], sidecar=given["sidecar"])
-    image = stamped(made.image, context.key, context["compression"], "float")
-    _make_folder(path.parent)
+    make_folder(path.parent)
     if made.sidecar is not None:
         name, manifest = made.sidecar
         write_whole(path.with_name(name), manifest)
-    exr.write(path, image, compression=context["compression"], pixel_type="float")
+    write_stamped(path, made.image, context.key, context["compression"], "float")
     return path
 
 
-def _keyed(mattes):
-    """What the screen keyer decided in place of the model, as an attribute; nothing where it did
-    not."""
+def _made_with(models, mattes):
+    """The attributes that name the models, and what the screen keyer decided in their place."""
     shares = {name: getattr(matte, "keyed", 0.0) for name, matte in mattes.items()}
     told = [f"{name} {share:.1%} of the edge" for name, share in shares.items() if share > 0]
-    return {KEYED_ATTRIBUTE: ", ".join(told)} if told else {}
-
-
-def _make_folder(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(
-            f"the folder cannot be made: {error.strerror}",
-            file=folder,
-            hint="name another one, or ask for permission",
-        ) from None
+    if not told:
+        return {MODELS_ATTRIBUTE: ", ".join(models)}
+    keyer = licence.stated([read_card(Path(__file__).parent / "models" / "cards" / "chroma.toml")])
+    named = ", ".join(sorted({*models, *keyer}))
+    return {MODELS_ATTRIBUTE: named, KEYED_ATTRIBUTE: ", ".join(told)}
 
 
 def _alpha(matte, window):

@@ -8,10 +8,15 @@ Save     writes one small file for each frame
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rotograph import Graph
+from rotograph.client import NoEngine, connect
 from rotograph.declare import Input, Output, Value, node, stage
 from rotograph.frames import parse_frames
 from rotograph.image import Box
@@ -138,3 +143,15 @@ def toy(folder, last=10, **sets):
 def toy_fixture():
     """``toy(folder, last=10, node__parameter=value)``: a graph of these nodes."""
     return toy
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A machine of one's own, on which commands use the engine as they do by default."""
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.delenv("ROTOGRAPH_NO_ENGINE", raising=False)
+    monkeypatch.delenv("OCIO", raising=False)
+    yield tmp_path
+    with contextlib.suppress(NoEngine), connect("test", start=False) as client:
+        client.stop()

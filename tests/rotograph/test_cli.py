@@ -238,7 +238,7 @@ def test_terminated_is_143(make_shot) -> None:
 
 
 def test_a_bar_is_drawn_on_a_terminal_only(make_shot) -> None:
-    shot = make_shot(6)
+    shot = make_shot(24)  # so many that it is seen on its way
     terminal, theirs = pty.openpty()
     with start("render", shot.graph, "--cache", shot.cache, stderr=theirs) as process:
         os.close(theirs)
@@ -255,7 +255,7 @@ def test_a_bar_is_drawn_on_a_terminal_only(make_shot) -> None:
     os.close(terminal)
     assert process.returncode == 0
     assert out == ""
-    assert b"frames/s" in seen and b"6 of 6 frames" in seen
+    assert b"frames/s" in seen and b"24 of 24 frames" in seen
 
 
 def test_compare_judges_the_mattes(rendered) -> None:
@@ -291,6 +291,12 @@ def test_doctor_says_what_is_there_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     out, _ = rotograph("doctor", "--cache", tmp_path / "file" / "x", status=1)
     assert "--cache" in out and "1 thing to put right" in out
+
+
+def test_doctor_marks_a_device_that_was_asked_for_and_is_not_there(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ROTOGRAPH_DEVICE", "cuda:97")
+    out, _ = rotograph("doctor", "--cache", tmp_path, status=1)
+    assert "asked for" in out and "'cuda:97'" not in out and "cuda:97" in out
 
 
 def test_the_schema_is_printed() -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +41,6 @@ def engine() -> dict[str, Any] | None:
             return client.status()
     except NoEngine:
         return None
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine of one's own, on which commands use the engine as they do by default."""
-    (tmp_path / "run").mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.delenv("ROTOGRAPH_NO_ENGINE", raising=False)
-    monkeypatch.delenv("OCIO", raising=False)
-    yield tmp_path
-    if engine():
-        connect("test", start=False).stop()
 
 
 def cut_of(shot: Any, *clips: tuple[str, int, int]) -> Path:

@@ -114,7 +114,7 @@ def test_what_a_full_store_leaves_in_memory_is_let_go_once_used(toy, tmp_path):
     class Watch(Silent):
         def rendering(self, what, frames, done, total):
             nonlocal peak
-            peak = max(peak, sum(size for _, size in execution.kept._values.values()))
+            peak = max(peak, execution.kept.limit - execution.kept.room)
 
     from rotograph.needs import Keys
     from rotograph.plan import plan

@@ -13,6 +13,7 @@ from rotograph.card import Card
 from rotograph.declare import Input, Output, Result, Value, node, stage
 from rotograph.environment import Environment
 from rotograph.errors import OutOfMemory
+from rotograph.execution import Execution, Limits
 from rotograph.frames import parse_frames
 from rotograph.listing import entries
 from rotograph.models import Models
@@ -132,13 +133,14 @@ def test_a_frame_that_does_not_fit_is_made_smaller_and_said(run, needed, tmp_pat
     needed[4] = 2
     summary, keys = run()
     assert summary.written == 6 and not summary.errors
-    made = summary.smaller["big"]
-    # from the frame on which the memory ran out the step stays as it is
-    assert 4 in made["tiles"] and not set(made["tiles"]) & {1, 2}
-    assert summary.to_json()["smaller"] == {"big": {"tiles": made["tiles"]}}
+    # from the frame on which the memory ran out the step stays as it is; what is computed beside
+    # that frame may be made in the first smaller way
+    made = {frame: mode for mode, frames in summary.smaller["big"].items() for frame in frames}
+    assert made[4] == "tiles" and 6 in made and 1 not in made
+    assert summary.to_json()["smaller"] == {"big": summary.smaller["big"]}
     for frame in range(1, 7):
-        small = frame in made["tiles"]
-        assert written(tmp_path, frame) == 2 * (frame + (1.25 if small else 0))
+        small = frame in made
+        assert written(tmp_path, frame) == 2 * (frame + 0.25 * len(made.get(frame, "")))
         for name, step in (("big", "value"), ("twice", "twice")):
             key = keys.entry(Result(name, step, None, frame)).key
             # nothing that was made from less stands under the key of what the graph says
@@ -186,3 +188,17 @@ def test_a_model_that_has_no_smaller_way_fails_at_once(run, needed):
     summary, _ = run(models=Models([Card("big", **{**CARD, "smaller": ()})]))
     assert summary.written == 5 and summary.smaller == {}
     assert "ran out of memory; render with --jobs 1" in str(summary.errors[0])
+
+
+def test_who_looks_at_a_finished_shot_takes_what_was_made_smaller(run, needed, tmp_path):
+    needed.update(dict.fromkeys(range(3, 7), 1))
+    summary, keys = run()
+    assert summary.smaller["big"]["half"][-1] == 6
+    needed.update(dict.fromkeys(range(1, 7), 9))  # as for a process that has no memory at all
+    execution = Execution(Environment(Store(tmp_path / "cache"), keys.world.models), Limits())
+    execution.keys = Keys(keys.graph, execution.environment)
+    execution.remember(summary.smaller)
+    for frame in range(1, 7):
+        shown = execution.fetch(Result("twice", "twice", None, frame))["value"][0]
+        assert shown == written(tmp_path, frame)
+    assert execution.outcome.computed == {}

@@ -32,10 +32,22 @@ def test_frames_are_sorted_and_each_once(text, frames):
     assert parse_frames(format_frames(frames)) == frames
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "1.5", "1-2x0.5", "1-5x0", "1;2", "1-1000000000"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "1-", "1.5", "1-2x0.5", "1-5x0", "1;2", "1-1000000000", "1-9000000#", "1-3@"]
+)
 def test_what_is_no_range_says_how_to_write_one(text):
     with pytest.raises(RotographError, match="such as 1001-1100"):
         parse_frames(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1-9999999", "1-9999999x2", "1-9999999y3", "1-9999999:3", "1-99999999x0.1", "9" * 400]
+)
+def test_a_range_beyond_any_shot_is_refused_before_it_is_made(text):
+    began = time.process_time()
+    with pytest.raises(RotographError, match=r"more than a million|cannot be read") as caught:
+        parse_frames(text)
+    assert time.process_time() - began < 0.2 and len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(
@@ -101,7 +113,7 @@ def test_what_is_not_there_is_told_apart(tmp_path):
         sequence.find(tmp_path / "plate.####.####.exr")
     with pytest.raises(MediaError, match="folder's name"):
         sequence.find(tmp_path / "####" / "plate.####.exr")
-    with pytest.raises(MediaError, match="%V is not supported"):
+    with pytest.raises(MediaError, match="%V stands for a view"):
         sequence.find(tmp_path / "plate.%V.####.exr")
 
 
@@ -123,6 +135,7 @@ def test_output_names():
         output_name(name, layer="person_01", version=2) == "v002/person_01/person_01_v002.####.exr"
     )
     assert output_name("{layer}.exr", frame=3, layer="ärm 1") == "ärm 1.exr"
+    assert output_name("%V/m_%v.####.exr", frame=3, view="left") == "left/m_l.0003.exr"
 
 
 @pytest.mark.parametrize(
@@ -139,5 +152,5 @@ def test_what_cannot_be_filled_in_is_an_error():
     with pytest.raises(GraphError, match=r"nothing to put for \{version\}"):
         output_name("v{version}.exr")
     for text in ("a.%V.exr", "a.%v.exr"):
-        with pytest.raises(GraphError, match="not supported yet"):
+        with pytest.raises(GraphError, match="stands for a view, and none is named"):
             output_name(text)

@@ -191,11 +191,11 @@ def test_status_and_stop(home):
 
 
 def test_an_idle_engine_ends_but_not_under_a_client(home):
-    process = subprocess.Popen([*COMMAND, "serve", "--idle", "0.3"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*COMMAND, "serve", "--idle", "1"], stderr=subprocess.DEVNULL)
     (folder,) = wait_for(lambda: list(home.glob("rotograph-*")))
     wait_for(lambda: (folder / "engine.socket").exists())
     with new() as client:
-        time.sleep(1.0)
+        time.sleep(1.6)
         assert client.status()["pid"] == process.pid
     assert process.wait(10) == 0
     assert not (folder / "engine.socket").exists()

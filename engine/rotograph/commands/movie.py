@@ -102,7 +102,7 @@ def movie(
             bar.show("encoding", done, total, frames=done)
 
         def work(stop: threading.Event) -> bool:
-            shot = Finished.rendered(graph, environment, frames)
+            shot = Finished.rendered(graph, environment, frames, smaller=summary.smaller)
             wanted = [f for f in frames or shot.frames if f not in summary.skipped]
             asked: dict[str, Any] = {"rate": rate, "overwrite": overwrite, "progress": show}
             if suffix == ".mp4":

@@ -94,7 +94,7 @@ def tell(
             bar.show("drawing", done, total, frames=done)
 
         def work(stop: Any) -> Any:
-            shot = Finished.rendered(graph, environment, frames, folder)
+            shot = Finished.rendered(graph, environment, frames, folder, summary.smaller)
             wanted = [f for f in frames or shot.frames if f not in summary.skipped]
             there = noted(page)
             if there == digest(shot, wanted, title) and not summary.computed:

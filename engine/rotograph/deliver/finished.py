@@ -6,9 +6,10 @@ Reports, review movies and deliveries show the same things; here is where they g
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from rotograph.declare import Leaf, Result
 from rotograph.environment import Environment
 from rotograph.errors import GraphError
 from rotograph.execution import Execution, Limits
-from rotograph.graph import Graph, Node
+from rotograph.graph import Graph
 from rotograph.image import Box, Image
 from rotograph.layer import Layer
 from rotograph.matte import Foreground
 from rotograph.needs import Keys
+from rotograph.node import Node
 from rotograph.pack import unpack
 from rotograph.picture import layer_colour
 from rotograph.plan import plan
@@ -75,13 +77,17 @@ class Finished:
         environment: Environment,
         frames: Sequence[int] | None = None,
         output: Path | None = None,
+        smaller: Mapping[str, Mapping[str, Iterable[int]]] = MappingProxyType({}),
     ) -> Finished:
         """What a render left, be it of another process: plate frames that this environment has
-        not read yet are read, for their digests name the results."""
+        not read yet are read, for their digests name the results. smaller: what it made smaller,
+        as its summary tells."""
         keys, _ = known_plan(
             lambda: Keys(graph, environment, output), lambda now: plan(now, frames), read=True
         )
-        return cls(graph, environment, output=output, keys=keys)
+        made = cls(graph, environment, output=output, keys=keys)
+        made._execution.remember(smaller)
+        return made
 
     @property
     def colour(self) -> Colour:

@@ -179,7 +179,7 @@ def _one(
         why = str(summary.errors[0]) if summary.errors else "its layers are not known"
         count = f"{summary.written} of {summary.frames} frames are there"
         return replace(done, status="failed", reason=f"{why} ({count})")
-    shown = Finished.rendered(graph, environment, frames, folder)
+    shown = Finished.rendered(graph, environment, frames, folder, summary.smaller)
     found, confidence = _judged(shown, frames)
     return replace(
         done,
@@ -232,13 +232,15 @@ def _files(keys: Keys, graph: Graph, output: Path, frame: int) -> tuple[Files, .
     out = []
     for writer in graph.writers():
         shape = keys.shape(writer.name)
-        text = writer.value("file")
+        text, view = writer.value("file"), keys.shape(shape.plate).view
         layers: Sequence[str | None] = shape.layers if "{layer}" in text else (None,)
         named = Path(text).name
         for layer in layers:
             # the folder as the node itself says it; only the frame's place is put back
             path = keys.files(Result(writer.name, writer.type.effect.name, None, frame))[layer]
-            name = sequence.output_name(named, layer=layer, version=writer.value("version"))
+            name = sequence.output_name(
+                named, layer=layer, version=writer.value("version"), view=view
+            )
             out.append(
                 Files(writer.name, layer, (path.parent / name).relative_to(output).as_posix())
             )

@@ -21,7 +21,7 @@ from rotograph.deliver.spline import SplineLayer, SplineShot, from_json, to_json
 from rotograph.errors import MediaError, WriteError
 from rotograph.image import Box, Image, ImageSpec
 from rotograph.sequence import at_frame
-from rotograph.whole import write_whole
+from rotograph.whole import make_folder, write_whole
 
 FORMATS = ("nuke", "natron", "ae", "silhouette", "svg", "json")
 RECORD = "shapes.record.json"
@@ -111,7 +111,7 @@ def record(folder: Path, source: str, shot: SplineShot, *, overwrite: bool = Fal
     that are not written now: a later delivery would take them for files of these shapes. Raises
     WriteError.
     """
-    _folder(folder)
+    make_folder(folder)
     if overwrite:  # before the record is written: it must never tell of files that are not its own
         for name in _outdated(folder, source, shot):
             _remove(folder / name)
@@ -139,7 +139,7 @@ def write(
         for path, _ in made:
             _free(path)
     for path, text in made:
-        _folder(path.parent)
+        make_folder(path.parent)
         write_whole(path, text.encode("utf-8"))
     return [path for path, _ in made]
 
@@ -175,7 +175,7 @@ def write_residual(
     made = ImageSpec(spec.display, spec.data, channels, spec.pixel_aspect, attributes={})
     for layer, frame, path in wanted:
         shape, left = residual(layer, frame, alpha(layer.name, frame), placed(spec))
-        _folder(path.parent)
+        make_folder(path.parent)
         exr.write(path, Image(made, np.stack([left, shape], axis=-1)), compression="zip")
     return [path for _, _, path in wanted]
 
@@ -262,14 +262,3 @@ def _free(path: Path) -> None:
         raise WriteError(
             "is there already", file=path, hint="choose another folder, or say --overwrite"
         )
-
-
-def _folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(
-            f"the folder cannot be made: {error.strerror}",
-            file=folder,
-            hint="name another one, or ask for permission",
-        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -172,6 +173,22 @@ def test_a_plate_that_cannot_be_read_is_not_told_as_a_movie_that_cannot_be_writt
         raise unreadable
     assert got.value is unreadable
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plate_on_a_disk_that_fails_is_told_with_its_node_frame_and_file(shot, monkeypatch):
+    healthy = exr.read
+
+    def failing(path, **choice):
+        if "1002" in str(path):
+            raise OSError(errno.EIO, "Input/output error")
+        return healthy(path, **choice)
+
+    monkeypatch.setattr(exr, "read", failing)
+    found = run(shot, "movie", shot.graph, shot.folder / "failing.mp4", status=1).output
+    (line,) = [line for line in found.splitlines() if "error" in line]
+    assert "plate" in line and "frame 1002" in line and str(shot.plate(1002)) in line
+    assert "cannot be read: Input/output error" in line
+    assert not (shot.folder / "failing.mp4").exists()
 
 
 def test_a_disk_that_fails_is_told_as_a_movie_that_cannot_be_written(tmp_path, monkeypatch):
