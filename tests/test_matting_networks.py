@@ -176,6 +176,7 @@ def with_two_layers(graph):
     return graph
 
 
+@pytest.mark.slow
 def test_the_same_alpha_as_the_network_run_frame_after_frame(make_shot, models):
     shot = make_shot(7)
     graph = with_two_layers(graph_of(shot, "tiny-rvm"))

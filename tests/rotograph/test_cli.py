@@ -238,7 +238,7 @@ def test_terminated_is_143(make_shot) -> None:
 
 
 def test_a_bar_is_drawn_on_a_terminal_only(make_shot) -> None:
-    shot = make_shot(24)  # so many that it is seen on its way
+    shot = make_shot(12)  # so many that it is seen on its way
     terminal, theirs = pty.openpty()
     with start("render", shot.graph, "--cache", shot.cache, stderr=theirs) as process:
         os.close(theirs)
@@ -255,7 +255,7 @@ def test_a_bar_is_drawn_on_a_terminal_only(make_shot) -> None:
     os.close(terminal)
     assert process.returncode == 0
     assert out == ""
-    assert b"frames/s" in seen and b"24 of 24 frames" in seen
+    assert b"frames/s" in seen and b"12 of 12 frames" in seen
 
 
 def test_compare_judges_the_mattes(rendered) -> None:

@@ -139,6 +139,7 @@ def test_a_model_is_measured_through_a_real_graph(run):
     assert {"segment: encode", "segment: logits", "write: write"} <= set(told["share"])
 
 
+@pytest.mark.slow
 def test_every_role_can_be_measured(run):
     for role in ("detect", "track", "motion", "matte", "refine"):
         status, out, err = run("bench", "classic", "--role", role, "--size", "96x64",

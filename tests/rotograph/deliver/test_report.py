@@ -124,6 +124,7 @@ def test_a_file_that_is_no_page_of_ours_is_never_written_over(reported):
     assert got.exit_code == 1 and notes.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_planted_faults_are_named_and_lead_to_their_pictures(tmp_path):
     bench = _bench()
     page, shot, found, _ = bench.made(tmp_path, layers=4, frames=60)
