@@ -16,6 +16,7 @@ from typing import Literal
 import psutil
 
 from rotograph import device
+from rotograph.byte_size import human_size
 from rotograph.errors import ModelError
 
 State = Literal["ok", "note", "bad"]
@@ -55,10 +56,6 @@ def examine(cache: Path | None = None) -> Iterator[Finding]:
     yield from _models()
 
 
-def _size(count: float) -> str:
-    return f"{count / (1 << 30):.1f} GB"
-
-
 def _versions() -> Iterator[Finding]:
     yield Finding("versions", "Python", f"{platform.python_version()} on {platform.platform()}")
     for label, package in {"Rotograph": "rotograph", **PACKAGES}.items():
@@ -73,7 +70,7 @@ def _devices() -> Iterator[Finding]:
     memory = psutil.virtual_memory()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Finding("devices", "CPU", f"{cores} cores, {platform.machine()}")
-    free = f"{_size(memory.total)}, {_size(memory.available)} free"
+    free = f"{human_size(memory.total)}, {human_size(memory.available)} free"
     low = memory.available < _LOW
     yield Finding(
         "devices", "memory", free, "note" if low else "ok", "render with --jobs 1" if low else ""
@@ -123,10 +120,12 @@ def _store(cache: Path | None) -> Iterator[Finding]:
         return
     yield Finding("cache", "folder", str(store.folder))
     stats = store.stats()
-    yield Finding("cache", "size", f"{_size(stats['bytes'])} of at most {_size(store.limit_bytes)}")
+    yield Finding(
+        "cache", "size", f"{human_size(stats['bytes'])} of at most {human_size(store.limit_bytes)}"
+    )
     free = shutil.disk_usage(store.folder).free
     hint = "free some space, or name another folder with --cache" if free < _LOW else ""
-    yield Finding("cache", "free on its disk", _size(free), "note" if hint else "ok", hint)
+    yield Finding("cache", "free on its disk", human_size(free), "note" if hint else "ok", hint)
     try:
         with tempfile.TemporaryFile(dir=store.folder):
             pass

@@ -19,8 +19,8 @@ import requests
 
 from rotograph import weights
 from rotograph.alone import alone
+from rotograph.byte_size import human_size
 from rotograph.card import HUB, Card, WeightsFile
-from rotograph.commands.options import human_size
 from rotograph.errors import ModelError
 from rotograph.weights import Folders
 

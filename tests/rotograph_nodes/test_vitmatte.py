@@ -52,12 +52,9 @@ def network():
     return tiny()
 
 
-@pytest.fixture(scope="module")
-def matter(network, tmp_path_factory):
-    """The adapter over files as ``rotograph models pull`` would leave them."""
-    folder = tmp_path_factory.mktemp("models")
-    network.save_pretrained(folder / "tiny-vitmatte")
-    card = Card(
+def card_of(published: str) -> Card:
+    """The tiny network's card. published: what its weights are called."""
+    return Card(
         name="tiny-vitmatte",
         label="Tiny",
         version=1,
@@ -66,8 +63,16 @@ def matter(network, tmp_path_factory):
         working_size=4096,
         licence="Apache-2.0",
         commercial=True,
-        files=(WeightsFile("model.safetensors"), WeightsFile("config.json")),
+        files=(WeightsFile(published), WeightsFile("config.json")),
     )
+
+
+@pytest.fixture(scope="module")
+def matter(network, tmp_path_factory):
+    """The adapter over files as ``rotograph models pull`` would leave them."""
+    folder = tmp_path_factory.mktemp("models")
+    network.save_pretrained(folder / "tiny-vitmatte")
+    card = card_of("model.safetensors")
     return Models([card], folders=Folders(None, folder)).load("matte", "tiny-vitmatte")
 
 
@@ -159,17 +164,7 @@ def test_files_that_do_not_fit_each_other_are_told_of(network, tmp_path, capfd, 
     told = json.loads(config.read_text())
     assert key in told
     config.write_text(json.dumps(told | {key: value}))
-    card = Card(
-        name="tiny-vitmatte",
-        label="Tiny",
-        version=1,
-        adapters={"matte": "rotograph_nodes.models.vitmatte:Adapter"},
-        input_space=SPACE,
-        working_size=4096,
-        licence="Apache-2.0",
-        commercial=True,
-        files=(WeightsFile("model.safetensors"), WeightsFile("config.json")),
-    )
+    card = card_of("model.safetensors")
     adapter = Models([card], folders=Folders(None, tmp_path)).load("matte", "tiny-vitmatte")
     with pytest.raises(ModelError, match="do not make its network"):
         adapter.estimate_alpha(*picture(64, 64))
@@ -181,17 +176,7 @@ def test_a_checkpoint_is_converted_and_loaded(network, matter, tmp_path):
     """As the base network is published: without safetensors."""
     network.config.save_pretrained(tmp_path)
     torch.save(network.state_dict(), tmp_path / "pytorch_model.bin")
-    card = Card(
-        name="tiny-vitmatte",
-        label="Tiny",
-        version=1,
-        adapters={"matte": "rotograph_nodes.models.vitmatte:Adapter"},
-        input_space=SPACE,
-        working_size=4096,
-        licence="Apache-2.0",
-        commercial=True,
-        files=(WeightsFile("pytorch_model.bin"), WeightsFile("config.json")),
-    )
+    card = card_of("pytorch_model.bin")
     where = Folders(None, tmp_path / "own")
     for file in card.files:
         weights.add(card, tmp_path / file.name, where)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from rotograph.byte_size import human_size
 from rotograph.commands import options
 
 
@@ -32,8 +33,8 @@ def stats(cache: Path | None, as_json: bool) -> None:
         return
     click.echo(f"{found['folder']}")
     for tier, of in found["tiers"].items():
-        click.echo(f"  {tier:10}{of['entries']:>8} results{options.human_size(of['bytes']):>12}")
-    total, limit = (options.human_size(found[n]) for n in ("bytes", "limit_bytes"))
+        click.echo(f"  {tier:10}{of['entries']:>8} results{human_size(of['bytes']):>12}")
+    total, limit = (human_size(found[n]) for n in ("bytes", "limit_bytes"))
     click.echo(f"  {'together':10}{found['entries']:>8} results{total:>12} of at most {limit}")
 
 
@@ -51,7 +52,7 @@ def verify(cache: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(vars(found)))
         return
-    size = options.human_size(found.bytes)
+    size = human_size(found.bytes)
     click.echo(f"{found.entries} results ({size}) are whole; {found.damaged} damaged and removed")
 
 
@@ -76,4 +77,4 @@ def prune(cache: Path | None, to: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"freed": freed, "bytes": left}))
         return
-    click.echo(f"{options.human_size(freed)} freed, {options.human_size(left)} left")
+    click.echo(f"{human_size(freed)} freed, {human_size(left)} left")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rotograph.byte_size import human_size
 from rotograph.commands import cards, options
 from rotograph.errors import ModelError, did_you_mean
 
@@ -47,7 +48,7 @@ def list_models(as_json: bool) -> None:
         here = "yes" if known.installed(card) else "no"
         if not card.files:
             here = "built in" if able and not card.missing else "-"
-        size = options.human_size(card.size) if card.size else "?" if card.files else "-"
+        size = human_size(card.size) if card.size else "?" if card.files else "-"
         forbidden = not licence.allows(known.policy, card)
         mark = " (forbidden)" if forbidden else "" if card.commercial else " (nc)"
         roles = ", ".join(role for role, adapter in card.adapters.items() if adapter)
@@ -98,9 +99,7 @@ def pull(name: str) -> None:
     with Bar() as bar:
 
         def report(file: str, done: int, total: int) -> None:
-            now = f"{options.human_size(done)}" + (
-                f" of {options.human_size(total)}" if total else ""
-            )
+            now = f"{human_size(done)}" + (f" of {human_size(total)}" if total else "")
             bar.show(file, done, total, now=now)
 
         own = known.folders.own / card.name
@@ -250,7 +249,7 @@ def bench(name: str, role: str | None, size: str, frames: int, as_json: bool) ->
     click.echo(f"  computed in {found['precision']}")
     click.echo(f"  {found['frames_per_second']:.2f} frames per second after loading")
     click.echo(f"  {found['load_seconds']:.2f} s to load")
-    click.echo(f"  {options.human_size(found['memory_bytes'])} more memory than before it")
+    click.echo(f"  {human_size(found['memory_bytes'])} more memory than before it")
     for stage, share in found["share"].items():
         click.echo(f"  {share:6.1%} {stage}")
 

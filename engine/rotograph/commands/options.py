@@ -60,15 +60,6 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
-def human_size(count: float) -> str:
-    """Bytes for people: ``1.5 GB``."""
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"
-
-
 def _remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.meta["rotograph.debug"] = value
 

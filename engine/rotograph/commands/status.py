@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rotograph.byte_size import human_size
 from rotograph.commands import options
 from rotograph.errors import RotographError
 
@@ -42,7 +43,7 @@ def status(as_json: bool) -> None:
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     worker, queue, frames = found["worker"], found["queue"], found["frames"]
     clients = ", ".join(f"{c['client']} ({c['pid']})" for c in found["clients"])
-    size = options.human_size
+    size = human_size
     models = [
         m["model"] + (f" ({size(int(m['bytes']))})" if m["bytes"] != "0" else "")
         for m in found["models"]
